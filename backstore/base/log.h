@@ -1,0 +1,38 @@
+/* One line per event on standard error, at a level that the operator chose.
+ *
+ * Any thread may log; a line is written with one write(2), so lines do not mix.
+ * A call site that floods is cut to some lines per second, and the next line
+ * that passes says how many were dropped. Secrets are never passed here. */
+#pragma once
+
+#include "backstore/base/compiler.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* State of one call site's rate limit; made by the macros below. */
+struct log_site {
+	_Atomic uint64_t window_s; /* the second that count belongs to */
+	_Atomic uint32_t count, dropped;
+};
+
+/* Before threads are started. */
+void log_set_level(enum log_level level);
+/* Returns 0, or -EINVAL where @name is none of error, warn, info, debug. */
+int log_level_parse(const char *name, enum log_level *out) MUST_CHECK;
+enum log_level log_level(void);
+
+void log_line(struct log_site *site, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
+
+#define LOG_AT(level, ...)                                          \
+	do {                                                        \
+		static struct log_site site_;                       \
+		if ((level) <= log_level())                         \
+			log_line(&site_, (level), __VA_ARGS__);     \
+	} while (0)
+#define log_error(...) LOG_AT(LOG_ERROR, __VA_ARGS__)
+#define log_warn(...)  LOG_AT(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  LOG_AT(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__)

@@ -1,0 +1,61 @@
+/* The operational keys of RFC 7143 section 13 as a table: type, range, result function,
+ * default, when it may be offered, and where the result lands.
+ *
+ * Pure: text in, text out. One struct params per connection (with one connection a
+ * session, that is the session's too). */
+#pragma once
+
+#include "target/iscsi/keys.h"
+
+enum params_phase { PARAMS_LOGIN_SECURITY, PARAMS_LOGIN_OPERATIONAL, PARAMS_FULL_FEATURE };
+
+/* What holds; the RFC's spelling. params_init sets the RFC's defaults. */
+struct params {
+	/* negotiated */
+	uint32_t MaxConnections, MaxBurstLength, FirstBurstLength;
+	uint32_t DefaultTime2Wait, DefaultTime2Retain, MaxOutstandingR2T, ErrorRecoveryLevel;
+	bool InitialR2T, ImmediateData, DataPDUInOrder, DataSequenceInOrder;
+	bool header_digest, data_digest;
+	uint32_t TaskReporting; /* bits; 0 = RFC3720 */
+	uint32_t iSCSIProtocolLevel;
+	/* declared by the initiator */
+	uint32_t MaxRecvDataSegmentLength;
+	char InitiatorName[224], InitiatorAlias[KEY_VALUE_MAX + 1];
+	char TargetName[224];
+	bool discovery;        /* SessionType */
+	bool auth_offered, auth_none; /* AuthMethod was offered; None was among it */
+	bool send_targets;     /* SendTargets was asked for, with: */
+	char SendTargets[224]; /* "All", "" or a name */
+
+	/* private: keys already negotiated in this login, as bits of the table */
+	uint64_t seen;
+	bool operational_begun;
+};
+
+/* Our side of the values, the same for all connections. */
+struct params_offer {
+	uint32_t MaxRecvDataSegmentLength, MaxBurstLength, FirstBurstLength, MaxOutstandingR2T;
+	bool InitialR2T, ImmediateData;
+};
+
+void params_init(struct params *p);
+
+enum params_result {
+	PARAMS_OK,
+	PARAMS_BAD,      /* the peer broke a rule: login fails with INITIATOR_ERROR (6.x) */
+	PARAMS_TOO_LONG, /* the answers do not fit in the writer */
+};
+
+/* Takes one whole text and writes the answers. Keys whose answer is NotUnderstood, Reject or
+ * Irrelevant are answered so, as 6.2 says. *@why is set with PARAMS_BAD: a sentence with the key and
+ * value, borrowed from static storage or from @why_buf. */
+enum params_result params_negotiate(struct params *p, const struct params_offer *ours,
+				    enum params_phase phase, const void *text, size_t len,
+				    struct keys_writer *answer, char *why_buf, size_t why_cap) MUST_CHECK;
+
+/* Writes what we declare or offer ourselves and the peer did not ask for yet
+ * (MaxRecvDataSegmentLength, once per login; in the operational stage). */
+void params_declare(struct params *p, const struct params_offer *ours, struct keys_writer *w);
+
+/* FirstBurstLength <= MaxBurstLength and the like, once all is agreed (13.14). */
+void params_settle(struct params *p);
