@@ -27,9 +27,11 @@ struct params {
 	bool send_targets;     /* SendTargets was asked for, with: */
 	char SendTargets[224]; /* "All", "" or a name */
 
-	/* private: keys already negotiated in this login, as bits of the table */
-	uint64_t seen;
-	bool operational_begun;
+	/* private: keys already negotiated in this login, and keys that we offered and the
+	 * initiator has yet to answer, as bits of the table */
+	uint64_t seen, offered;
+	bool operational_begun; /* params_declare has run */
+	bool session_type_said, max_recv_said;
 };
 
 /* Our side of the values, the same for all connections. */
