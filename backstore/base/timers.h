@@ -19,6 +19,10 @@ struct io_timer {
 
 struct timers {
 	struct io_timer *root;
+	/* While timers_run is at work: those set for run_ns or before, by next. */
+	struct io_timer *late;
+	uint64_t run_ns;
+	bool running;
 };
 
 /* Sets, or moves when it is set. */
