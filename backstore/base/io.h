@@ -96,13 +96,15 @@ struct io_listener {
 	/* A new connection (close-on-exec, the callee's to close), or -errno: -EMFILE
 	 * and the like do not end the listener; the engine waits a little and goes on. */
 	void (*on_accept)(struct io_listener *l, int fd_or_err);
-	/* After io_listen_stop: the last callback. The fd is the owner's to close. */
+	/* After io_listen_stop: the last callback, never from inside; no on_accept
+	 * comes in between. The fd is the owner's to close. */
 	void (*on_end)(struct io_listener *l);
 	struct io *io;
 	/* engine */
 	struct io_op op, cancel_op;
 	struct io_timer retry;
 	bool stopping;
+	unsigned state;
 };
 
 /* A call to be made on another reactor's thread; it belongs to that reactor
@@ -236,8 +238,8 @@ static inline void io_stream_stop(struct io_stream *s)
 	s->io->ops->stream_stop(s->io, s);
 }
 
-/* The iovec array is lent too, and may be changed by the engine. One at a time
- * per socket. */
+/* The iovec array is lent too, and may be changed by the engine; @iovcnt at most
+ * IOV_MAX. One at a time per socket. */
 static inline void io_send(struct io *io, struct io_send *s, int fd, struct iovec *iov, int iovcnt)
 {
 	s->io = io;
