@@ -260,36 +260,22 @@ static const char *take_nothing(struct negotiation *n, const struct key *k, cons
 	return NULL;
 }
 
-#define NUM(name, fn, flags, lo, hi, ours)                                                         \
-	{                                                                                          \
-#name, flags, TURN_OFFERED, fn, FIELD(name), lo, hi, ours, FIXED, NULL             \
-	}
-#define NUM_OURS(name, fn, flags, lo, hi)                                                          \
-	{                                                                                          \
-#name, flags, TURN_OFFERED, fn, FIELD(name), lo, hi, 0, OFFER(name), NULL          \
-	}
-#define BOOL(name, fn, flags, ours)                                                                \
-	{                                                                                          \
-#name, flags, TURN_OFFERED, fn, FIELD(name), 0, 1, ours, FIXED, NULL               \
-	}
-#define BOOL_OURS(name, fn, flags)                                                                 \
-	{                                                                                          \
-#name, flags, TURN_OFFERED, fn, FIELD(name), 0, 1, 0, OFFER(name), NULL            \
-	}
-#define LIST(name, fn, flags, accepted)                                                            \
-	{                                                                                          \
-#name, flags, TURN_OFFERED, fn, NO_FIELD, 0, 0, 0, FIXED, accepted                 \
-	}
-#define DECL(name, fn, flags, field)                                                               \
-	{                                                                                          \
-		name, (flags) | DECLARED, TURN_DECLARED, fn, field, 0, 0, 0, FIXED, NULL           \
-	}
-#define PLAIN(name, fn, flags)                                                                     \
-	{                                                                                          \
-#name, flags, TURN_OFFERED, fn, NO_FIELD, 0, 0, 0, FIXED, NULL                     \
-	}
-
 /* clang-format off */
+#define NUM(name, fn, flags, lo, hi, ours) \
+	{ #name, flags, TURN_OFFERED, fn, FIELD(name), lo, hi, ours, FIXED, NULL }
+#define NUM_OURS(name, fn, flags, lo, hi) \
+	{ #name, flags, TURN_OFFERED, fn, FIELD(name), lo, hi, 0, OFFER(name), NULL }
+#define BOOL(name, fn, flags, ours) \
+	{ #name, (flags) | IS_BOOL, TURN_OFFERED, fn, FIELD(name), 0, 1, ours, FIXED, NULL }
+#define BOOL_OURS(name, fn, flags) \
+	{ #name, (flags) | IS_BOOL, TURN_OFFERED, fn, FIELD(name), 0, 1, 0, OFFER(name), NULL }
+#define LIST(name, fn, flags, accepted) \
+	{ #name, flags, TURN_OFFERED, fn, NO_FIELD, 0, 0, 0, FIXED, accepted }
+#define DECL(name, fn, flags, field) \
+	{ name, (flags) | DECLARED, TURN_DECLARED, fn, field, 0, 0, 0, FIXED, NULL }
+#define PLAIN(name, fn, flags) \
+	{ #name, flags, TURN_OFFERED, fn, NO_FIELD, 0, 0, 0, FIXED, NULL }
+
 static const struct key table[] = {
 	/* declarations */
 	DECL("SessionType", take_session_type, IN_LOGIN, NO_FIELD),		/* 13.21 */
