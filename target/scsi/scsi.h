@@ -14,21 +14,23 @@
 
 #include "backstore/backstore.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <pthread.h>
 
 struct scsi_lu;
 struct scsi_target;
+struct scsi_op;
+struct scsi_extent;
 
 enum scsi_status { /* SAM-5 5.3 */
-	SCSI_GOOD = 0x00,
-	SCSI_CHECK_CONDITION = 0x02,
-	SCSI_BUSY = 0x08,
-	SCSI_RESERVATION_CONFLICT = 0x18,
-	SCSI_TASK_SET_FULL = 0x28,
-	SCSI_TASK_ABORTED = 0x40,
+		   SCSI_GOOD = 0x00,
+		   SCSI_CHECK_CONDITION = 0x02,
+		   SCSI_BUSY = 0x08,
+		   SCSI_RESERVATION_CONFLICT = 0x18,
+		   SCSI_TASK_SET_FULL = 0x28,
+		   SCSI_TASK_ABORTED = 0x40,
 };
 
 enum {
@@ -42,9 +44,9 @@ enum {
 /* --- logical units ------------------------------------------------------------ */
 
 struct scsi_lu_config {
-	const char *name;      /* of the volume; copied */
-	uint8_t uuid[16];      /* identity: NAA name, serial number, T10 designator */
-	struct backstore *bs;  /* taken over; closed with the unit */
+	const char *name;     /* of the volume; copied */
+	uint8_t uuid[16];     /* identity: NAA name, serial number, T10 designator */
+	struct backstore *bs; /* taken over; closed with the unit */
 	unsigned reactors;
 };
 
@@ -81,42 +83,50 @@ enum scsi_next { SCSI_ENDED, SCSI_NEEDS_BUFFER };
 struct scsi_cmd {
 	/* the transport's, before scsi_cmd_start */
 	struct scsi_nexus *nexus;
-	struct io *io;            /* the reactor it came on */
-	uint8_t lun[8];           /* as on the wire (SAM-5 4.7) */
+	struct io *io;	/* the reactor it came on */
+	uint8_t lun[8]; /* as on the wire (SAM-5 4.7) */
 	uint8_t cdb[SCSI_CDB_BYTES];
-	uint32_t out_offered;     /* Data-Out bytes that the initiator will send, 0 = none */
-	uint32_t in_room;         /* Data-In bytes that the initiator takes, 0 = none */
+	uint32_t out_offered; /* Data-Out bytes that the initiator will send, 0 = none */
+	uint32_t in_room;     /* Data-In bytes that the initiator takes, 0 = none */
 	void (*done)(struct scsi_cmd *cmd);
 
 	/* scsi_cmd_start's answer when SCSI_NEEDS_BUFFER (buffer_bytes may be 0) */
 	enum scsi_dir dir;
-	uint32_t buffer_bytes;    /* needed: Data-Out to bring, or room for Data-In */
+	uint32_t buffer_bytes; /* needed: Data-Out to bring, or room for Data-In */
 
 	/* the transport's, before scsi_cmd_run: buffer_bytes in all; lent until done() */
 	struct iovec *iov;
 	int iovcnt;
 
 	/* the result */
-	uint8_t status;           /* enum scsi_status */
+	uint8_t status; /* enum scsi_status */
 	uint8_t sense_len;
 	uint8_t sense[SCSI_SENSE_BYTES];
-	uint32_t in_bytes;        /* valid Data-In bytes in iov: min(transfer_bytes, in_room) */
+	uint32_t in_bytes; /* valid Data-In bytes in iov: min(transfer_bytes, in_room) */
 	/* What the CDB moves given all the room (for Data-In: as cut by the allocation
 	 * length): the transport works out residuals from this. */
 	uint64_t transfer_bytes;
 
 	/* the device server's own */
-	struct scsi_lu *lu;       /* NULL: no such LUN */
+	struct scsi_lu *lu; /* NULL: no such LUN */
+	unsigned lun_number;
 	const struct scsi_op *op;
 	uint64_t lba;
 	uint64_t nblocks;
 	unsigned bs_flags;
-	unsigned state;           /* enum scsi_cmd_state */
-	uint64_t started_ns;      /* when the backstore got it */
-	struct list link;         /* of the reactor's running commands on the unit, or of the waiters of fences */
+	unsigned state;	     /* enum scsi_cmd_state */
+	bool zombie;	     /* aborted: done() comes, but nothing else is begun */
+	bool posted, fenced; /* under the unit's fence lock */
+	uint64_t started_ns; /* when the backstore got it */
+	struct list
+		link; /* of the reactor's running writes on the unit, or of the waiters of fences */
+	struct list fence; /* of the unit's fences */
 	struct io_msg msg;
-	uint32_t step;            /* commands of several requests (UNMAP): the next one */
-	void *scratch;            /* owned; freed before done() */
+	uint32_t step; /* commands of several requests (UNMAP): the next one */
+	void *scratch; /* owned; freed before done() */
+	const struct scsi_extent
+		*extents; /* in scratch; NULL: [lba, lba + nblocks) is all it touches */
+	uint32_t nextents;
 	struct bs_req req;
 };
 
@@ -145,13 +155,13 @@ struct scsi_lu *scsi_nexus_lu(struct scsi_nexus *n, const uint8_t lun[8]);
 
 /* --- events ------------------------------------------------------------------- */
 
-enum scsi_ua { /* pending unit attentions, by falling priority */
-	SCSI_UA_POWER_ON = 1 << 0,          /* 29h/00h */
-	SCSI_UA_LU_RESET = 1 << 1,          /* 29h/03h bus device reset function occurred */
-	SCSI_UA_COMMANDS_CLEARED = 1 << 2,  /* 2Fh/00h by another initiator */
-	SCSI_UA_CAPACITY = 1 << 3,          /* 2Ah/09h capacity data has changed */
-	SCSI_UA_MODE_CHANGED = 1 << 4,      /* 2Ah/01h */
-	SCSI_UA_LUNS_CHANGED = 1 << 5,      /* 3Fh/0Eh */
+enum scsi_ua {					  /* pending unit attentions, by falling priority */
+	       SCSI_UA_POWER_ON = 1 << 0,	  /* 29h/00h */
+	       SCSI_UA_LU_RESET = 1 << 1,	  /* 29h/03h bus device reset function occurred */
+	       SCSI_UA_COMMANDS_CLEARED = 1 << 2, /* 2Fh/00h by another initiator */
+	       SCSI_UA_CAPACITY = 1 << 3,	  /* 2Ah/09h capacity data has changed */
+	       SCSI_UA_MODE_CHANGED = 1 << 4,	  /* 2Ah/01h */
+	       SCSI_UA_LUNS_CHANGED = 1 << 5,	  /* 3Fh/0Eh */
 };
 
 /* For every nexus of the unit but @but (NULL: for all). From any thread. */
