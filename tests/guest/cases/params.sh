@@ -1,0 +1,26 @@
+# Login parameters: every way for a write's data to travel, and small bursts.
+. "$(dirname "$0")/lib.sh"
+try() {     # try NAME=VALUE...: log in with these, do I/O
+    local pair
+    for pair; do setting "$target" "node.${pair%%=*}" "${pair#*=}" || return; done
+    up || return
+    iscsiadm -m session -P2 | grep -A12 'Negotiated iSCSI'
+    for pair; do
+        case $pair in
+        *InitialR2T=Yes) negotiated InitialR2T Yes || return ;;
+        *ImmediateData=No) negotiated ImmediateData No || return ;;
+        *MaxBurstLength=*) negotiated MaxBurstLength "${pair#*=}" || return ;;
+        esac
+    done
+    SIZE=32M verify "$disk" && logout "$target"
+}
+r2t=session.iscsi.InitialR2T imm=session.iscsi.ImmediateData
+t "discovery"                       found
+t "InitialR2T, immediate data"      try $r2t=Yes $imm=Yes
+t "InitialR2T, no immediate data"   try $r2t=Yes $imm=No
+t "unsolicited, no immediate data"  try $r2t=No $imm=No
+t "unsolicited and immediate data"  try $r2t=No $imm=Yes
+t "small bursts" \
+    try $r2t=No $imm=Yes session.iscsi.FirstBurstLength=4096 \
+    session.iscsi.MaxBurstLength=16384 'conn[0].iscsi.MaxRecvDataSegmentLength=4096'
+exit $((fails > 0))
