@@ -99,6 +99,7 @@ struct io_listener {
 	/* After io_listen_stop: the last callback, never from inside; no on_accept
 	 * comes in between. The fd is the owner's to close. */
 	void (*on_end)(struct io_listener *l);
+	void *owner; /* the owner's own */
 	struct io *io;
 	/* engine */
 	struct io_op op, cancel_op;

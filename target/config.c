@@ -1,0 +1,244 @@
+/* The command line of ringlund. */
+#include "target/config.h"
+
+#include "backstore/base/size.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MAX_REACTORS = 128,
+	MIN_REACTOR_BYTES = 16 << 20, /* four of the longest commands */
+};
+
+static const char usage[] =
+	"ringlund " RINGLUN_VERSION " - an iSCSI target server\n"
+	"\n"
+	"  ringlund --volume NAME,path=PATH[,KEY[=VALUE]...]... [OPTION]...\n"
+	"\n"
+	"  --volume SPEC        serve a volume as iqn.2026-11.io.ringlun:NAME, LUN 0 "
+	"(repeatable);\n"
+	"                       path=PATH         a file, a device, memory: or null:\n"
+	"                       size=SIZE         makes the file, sparse, when it is absent\n"
+	"                       cache=direct|buffered   (direct)\n"
+	"                       writethrough      every write is durable when it is answered\n"
+	"                       block-size=512|4096     (512)\n"
+	"                       readonly\n"
+	"                       shared            takes several initiator names at a time\n"
+	"                       id=UUID           identity of the disk (made once, kept beside the "
+	"data)\n"
+	"                       recover           take up writes again after a failed flush\n"
+	"  --listen ADDR[:PORT] where to listen (repeatable; 127.0.0.1:3260); beyond loopback\n"
+	"                       it needs --allow or --open\n"
+	"  --allow PATTERN      initiators that may log in, as in iqn.2004-10.com.example:* "
+	"(repeatable)\n"
+	"  --open               any initiator that can reach us may log in\n"
+	"  --reactors N         threads that serve (one per core that it may use)\n"
+	"  --memory SIZE        budget of all data buffers (256M, 16M a reactor at least)\n"
+	"  --state DIR          identities of devices (/var/lib/ringlun)\n"
+	"  --runtime DIR        what must outlive a restart but not a boot (/run/ringlun)\n"
+	"  --log-level LEVEL    error, warn, info or debug (info)\n"
+	"  --help, --version\n"
+	"\n"
+	"Example: ringlund --volume disk1,path=/srv/disk1.img,size=1G\n";
+
+enum option_code {
+	OPT_LISTEN = 256,
+	OPT_VOLUME,
+	OPT_ALLOW,
+	OPT_OPEN,
+	OPT_REACTORS,
+	OPT_MEMORY,
+	OPT_STATE,
+	OPT_RUNTIME,
+	OPT_LOG_LEVEL,
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+static const struct option options[] = {
+	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "volume", required_argument, NULL, OPT_VOLUME },
+	{ "allow", required_argument, NULL, OPT_ALLOW },
+	{ "open", no_argument, NULL, OPT_OPEN },
+	{ "reactors", required_argument, NULL, OPT_REACTORS },
+	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "state", required_argument, NULL, OPT_STATE },
+	{ "runtime", required_argument, NULL, OPT_RUNTIME },
+	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static unsigned usable_cores(void)
+{
+	cpu_set_t set;
+	int n = 1;
+
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		n = CPU_COUNT(&set);
+	return (unsigned)MIN(MAX(n, 1), MAX_REACTORS);
+}
+
+static int add_volume(struct config *cfg, const char *spec, char *why, size_t why_cap)
+{
+	struct volume_config *more =
+		realloc(cfg->volumes, (cfg->nvolumes + 1) * sizeof(*cfg->volumes));
+	struct volume_config *v;
+
+	if (!more) {
+		snprintf(why, why_cap, "out of memory");
+		return -ENOMEM;
+	}
+	cfg->volumes = more;
+	v = &more[cfg->nvolumes++]; /* counted at once: config_fini frees what parsing left */
+	if (volume_config_parse(v, spec, why, why_cap))
+		return -EINVAL;
+	for (unsigned i = 0; i + 1 < cfg->nvolumes; i++)
+		if (!strcmp(more[i].name, v->name)) {
+			snprintf(why, why_cap,
+				 "--volume %s: there are two volumes of this name; rename one",
+				 v->name);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+static int take_reactors(struct config *cfg, const char *text, char *why, size_t why_cap)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || !n || n > MAX_REACTORS) {
+		snprintf(why, why_cap, "--reactors %s: give a number from 1 to %d", text,
+			 MAX_REACTORS);
+		return -EINVAL;
+	}
+	cfg->reactors = (unsigned)n;
+	return 0;
+}
+
+static int take(struct config *cfg, int opt, char *arg, char *why, size_t why_cap)
+{
+	switch (opt) {
+	case OPT_LISTEN:
+		if (cfg->nlisten == CONFIG_MAX_LISTEN) {
+			snprintf(why, why_cap, "--listen %s: at most %d are possible", arg,
+				 CONFIG_MAX_LISTEN);
+			return -EINVAL;
+		}
+		return listen_config_parse(&cfg->listen[cfg->nlisten++], arg, why, why_cap);
+	case OPT_VOLUME:
+		return add_volume(cfg, arg, why, why_cap);
+	case OPT_ALLOW:
+		if (cfg->nallow == CONFIG_MAX_ALLOW) {
+			snprintf(why, why_cap, "--allow %s: at most %d are possible", arg,
+				 CONFIG_MAX_ALLOW);
+			return -EINVAL;
+		}
+		cfg->allow[cfg->nallow++] = arg;
+		return 0;
+	case OPT_OPEN:
+		cfg->open = true;
+		return 0;
+	case OPT_REACTORS:
+		return take_reactors(cfg, arg, why, why_cap);
+	case OPT_MEMORY:
+		if (!size_parse(arg, &cfg->memory_bytes))
+			return 0;
+		snprintf(why, why_cap, "--memory %s: give a size, as in 256M", arg);
+		return -EINVAL;
+	case OPT_STATE:
+		cfg->state_dir = arg;
+		return 0;
+	case OPT_RUNTIME:
+		cfg->runtime_dir = arg;
+		return 0;
+	case OPT_LOG_LEVEL:
+		if (!log_level_parse(arg, &cfg->log_level))
+			return 0;
+		snprintf(why, why_cap, "--log-level %s: give error, warn, info or debug", arg);
+		return -EINVAL;
+	default: /* getopt has printed what is wrong */
+		snprintf(why, why_cap, "ringlund --help lists the options");
+		return -EINVAL;
+	}
+}
+
+/* What only the whole can tell. */
+static int check(struct config *cfg, char *why, size_t why_cap)
+{
+	if (!cfg->nvolumes) {
+		snprintf(why, why_cap,
+			 "nothing to serve: give --volume NAME,path=PATH,size=SIZE (--help shows "
+			 "all)");
+		return -EINVAL;
+	}
+	if (!cfg->memory_bytes)
+		cfg->memory_bytes =
+			MAX(UINT64_C(256) << 20, (uint64_t)cfg->reactors * MIN_REACTOR_BYTES);
+	if (cfg->memory_bytes / cfg->reactors < MIN_REACTOR_BYTES) {
+		snprintf(why, why_cap,
+			 "--memory %llu is too little for %u reactors: give at least %uM, or fewer "
+			 "--reactors",
+			 (unsigned long long)cfg->memory_bytes, cfg->reactors,
+			 cfg->reactors * (MIN_REACTOR_BYTES >> 20));
+		return -EINVAL;
+	}
+	if (!cfg->nlisten &&
+	    listen_config_parse(&cfg->listen[cfg->nlisten++], "127.0.0.1:3260", why, why_cap))
+		return -EINVAL;
+	for (unsigned i = 0; i < cfg->nlisten; i++)
+		if (!listen_config_is_loopback(&cfg->listen[i]) && !cfg->open && !cfg->nallow) {
+			snprintf(why, why_cap,
+				 "--listen %s: whoever reaches this address could write to the "
+				 "volumes: "
+				 "name who may with --allow INITIATOR, or give --open to let "
+				 "anybody",
+				 cfg->listen[i].text);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+enum config_result config_parse(struct config *cfg, int argc, char **argv, char *why,
+				size_t why_cap)
+{
+	int opt;
+
+	*cfg = (struct config){
+		.reactors = usable_cores(),
+		.state_dir = "/var/lib/ringlun",
+		.runtime_dir = "/run/ringlun",
+		.log_level = LOG_INFO,
+	};
+	optind = 0; /* the GNU way to begin anew: tests parse more than once */
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (opt == OPT_HELP || opt == OPT_VERSION) {
+			fputs(opt == OPT_HELP ? usage : "ringlund " RINGLUN_VERSION "\n", stdout);
+			return CONFIG_EXIT;
+		}
+		if (take(cfg, opt, optarg, why, why_cap))
+			return CONFIG_BAD;
+	}
+	if (optind < argc) {
+		snprintf(why, why_cap, "'%s' is no option; ringlund --help lists them",
+			 argv[optind]);
+		return CONFIG_BAD;
+	}
+	return check(cfg, why, why_cap) ? CONFIG_BAD : CONFIG_RUN;
+}
+
+void config_fini(struct config *cfg)
+{
+	for (unsigned i = 0; i < cfg->nvolumes; i++)
+		free(cfg->volumes[i].path);
+	free(cfg->volumes);
+	cfg->volumes = NULL;
+	cfg->nvolumes = 0;
+}

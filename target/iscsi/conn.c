@@ -1,0 +1,365 @@
+/* A connection's life: accepted, login, full feature, closed.
+ *
+ * Closing has two halves. conn_close ends the session at once: what runs is aborted,
+ * what the disk has is fenced, others may log in. The memory goes when the engine has given back
+ * the receive and the send that were under way (conn_release). */
+#include "target/iscsi/conn.h"
+
+#include "backstore/base/log.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	EXACT_MIN_BYTES = 8192,	 /* from here on bytes are received to their final place */
+	MAX_QUEUED_PDUS = 512,	 /* a peer that asks and does not read is dropped */
+	LOGIN_DATA_BYTES = 8192, /* before anything is declared (13.12) */
+};
+
+static const struct {
+	enum conn_state from;
+	enum conn_event on;
+	enum conn_state to;
+} transitions[] = {
+	/* RFC 7143 8.1.4 */
+	{ CONN_XPT_UP, EV_LOGIN_REQ, CONN_IN_LOGIN },			 /* T4 */
+	{ CONN_IN_LOGIN, EV_LOGIN_DONE, CONN_LOGGED_IN },		 /* T5 */
+	{ CONN_XPT_UP, EV_LOST, CONN_CLEANUP_WAIT },			 /* T6 */
+	{ CONN_IN_LOGIN, EV_LOST, CONN_CLEANUP_WAIT },			 /* T7 */
+	{ CONN_LOGGED_IN, EV_LOGOUT_REQ, CONN_IN_LOGOUT },		 /* T9 */
+	{ CONN_LOGOUT_REQUESTED, EV_LOGOUT_REQ, CONN_IN_LOGOUT },	 /* T10 */
+	{ CONN_LOGGED_IN, EV_ASK_LOGOUT, CONN_LOGOUT_REQUESTED },	 /* T11 */
+	{ CONN_LOGOUT_REQUESTED, EV_ASK_LOGOUT, CONN_LOGOUT_REQUESTED }, /* T12 */
+	{ CONN_LOGGED_IN, EV_LOST, CONN_CLEANUP_WAIT },			 /* T15 */
+	{ CONN_LOGOUT_REQUESTED, EV_LOST, CONN_CLEANUP_WAIT },		 /* T16 */
+	{ CONN_IN_LOGOUT, EV_LOST, CONN_CLEANUP_WAIT },			 /* T13 */
+};
+
+int conn_step(struct conn *c, enum conn_event ev)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(transitions); i++)
+		if (transitions[i].from == c->state && transitions[i].on == ev) {
+			c->state = transitions[i].to;
+			return 0;
+		}
+	return -EPROTO;
+}
+
+static void ask_exact(struct conn *c)
+{
+	int n = 0;
+
+	if (c->closed)
+		return;
+	c->exact_len = pdu_rx_wants(&c->parser, c->exact_iov, &n);
+	if (c->exact_len >= EXACT_MIN_BYTES)
+		io_stream_exact(&c->rx, c->exact_iov, n, c->exact_len);
+}
+
+static void heard(struct conn *c)
+{
+	c->heard_ns = io_now_ns(c->reactor->io);
+	c->pinged = false;
+}
+
+static void fed(struct conn *c, int rc)
+{
+	if (rc)
+		conn_close(c, "the byte stream cannot be framed");
+	else
+		ask_exact(c);
+}
+
+static void on_bytes(struct io_stream *s, const uint8_t *data, size_t len)
+{
+	struct conn *c = container_of(s, struct conn, rx);
+
+	heard(c);
+	if (!c->closed && !c->lingering)
+		fed(c, pdu_rx_feed(&c->parser, data, len));
+}
+
+static void on_exact(struct io_stream *s)
+{
+	struct conn *c = container_of(s, struct conn, rx);
+
+	heard(c);
+	if (!c->closed)
+		fed(c, pdu_rx_placed(&c->parser, c->exact_len));
+}
+
+static void on_end(struct io_stream *s, int res)
+{
+	struct conn *c = container_of(s, struct conn, rx);
+
+	c->rx_ended = true;
+	if (res && res != -ECANCELED)
+		conn_close(c, strerror(-res));
+	else
+		conn_close(c, res || c->lingering ? NULL : "the peer closed the connection");
+	conn_release(c);
+}
+
+static void on_timer(struct io_timer *timer)
+{
+	struct conn *c = container_of(timer, struct conn, timer);
+	const struct iscsi_timeouts *limit = &c->reactor->node->timeouts;
+	uint64_t now = io_now_ns(c->reactor->io);
+
+	if (c->lingering) {
+		conn_close(c, NULL);
+	} else if (!conn_is_full_feature(c)) {
+		conn_close(c, "no login within the time limit");
+	} else if (c->state == CONN_LOGOUT_REQUESTED) {
+		conn_close(c, "it was asked to log out and did not");
+	} else if (now - c->heard_ns < limit->quiet_ns) {
+		io_timer_set(c->reactor->io, timer, c->heard_ns + limit->quiet_ns);
+	} else if (!c->pinged) {
+		c->pinged = true;
+		nop_ping(c);
+		io_timer_set(c->reactor->io, timer, now + limit->quiet_ns);
+	} else {
+		conn_close(c, "the peer does not answer pings");
+	}
+}
+
+static void name_peer(struct conn *c)
+{
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(sa);
+	char addr[INET6_ADDRSTRLEN] = "?";
+
+	strcpy(c->peer, "?");
+	if (getpeername(c->fd, (struct sockaddr *)&sa, &len))
+		return;
+	if (sa.ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)&sa;
+
+		inet_ntop(AF_INET, &in->sin_addr, addr, sizeof(addr));
+		snprintf(c->peer, sizeof(c->peer), "%s:%u", addr, ntohs(in->sin_port));
+	} else if (sa.ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)&sa;
+
+		inet_ntop(AF_INET6, &in6->sin6_addr, addr, sizeof(addr));
+		snprintf(c->peer, sizeof(c->peer), "[%s]:%u", addr, ntohs(in6->sin6_port));
+	}
+}
+
+void conn_new(struct iscsi_reactor *r, int fd)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	int one = 1;
+
+	if (!c) {
+		log_error("out of memory for a connection");
+		close(fd);
+		atomic_fetch_sub_explicit(&r->nconns, 1, memory_order_relaxed);
+		return;
+	}
+	c->reactor = r;
+	c->fd = fd;
+	c->state = CONN_XPT_UP;
+	name_peer(c);
+	/* Not fatal: a socket that is no TCP socket works, too. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	list_init(&c->parked);
+	tx_init(&c->tx);
+	params_init(&c->params);
+	pdu_rx_init(&c->parser);
+	c->parser.max_data_bytes = LOGIN_DATA_BYTES;
+	c->parser.on_header = dispatch_header;
+	c->parser.on_pdu = dispatch_pdu;
+	c->text.ttt = ISCSI_NO_TAG;
+	c->rx = (struct io_stream){
+		.fd = fd,
+		.on_bytes = on_bytes,
+		.on_exact = on_exact,
+		.on_end = on_end,
+	};
+	c->timer.fire = on_timer;
+	list_add_tail(&r->conns, &c->link);
+	heard(c);
+	io_timer_set(r->io, &c->timer, c->heard_ns + r->node->timeouts.login_ns);
+	io_stream_start(r->io, &c->rx);
+}
+
+void conn_close(struct conn *c, const char *why)
+{
+	if (c->closed)
+		return;
+	c->closed = true;
+	if (why)
+		log_info("%s %s: connection closed: %s", c->peer,
+			 c->session && *c->session->initiator ? c->session->initiator
+							      : "(not logged in)",
+			 why);
+	(void)conn_step(c, EV_LOST); /* every state but the last has this row */
+	if (c->session)
+		session_end(c->session);
+	io_timer_clear(c->reactor->io, &c->timer);
+	shutdown(c->fd, SHUT_RDWR); /* what is being sent ends now */
+	io_stream_stop(&c->rx);
+}
+
+void conn_release(struct conn *c)
+{
+	struct iscsi_reactor *r = c->reactor;
+
+	if (!c->closed || !c->rx_ended || c->tx.sending || c->holds)
+		return;
+	tx_drop(&c->tx);
+	list_del(&c->tx.dirty);
+	dispatch_drop_parked(c);
+	login_free(c);
+	text_reset(c);
+	free(c->staged);
+	if (c->session)
+		session_free(c->session);
+	close(c->fd);
+	list_del(&c->link);
+	free(c);
+	atomic_fetch_sub_explicit(&r->nconns, 1, memory_order_relaxed);
+	iscsi_reactor_settle(r);
+}
+
+static void linger(struct conn *c)
+{
+	/* Closing at once would reset the connection while the peer still reads. */
+	c->lingering = true;
+	shutdown(c->fd, SHUT_WR);
+	io_timer_set(c->reactor->io, &c->timer,
+		     io_now_ns(c->reactor->io) + c->reactor->node->timeouts.linger_ns);
+}
+
+void conn_close_when_sent(struct conn *c)
+{
+	c->last_pdu_queued = true;
+}
+
+/* --- sending --------------------------------------------------------------------- */
+
+static void sent(struct io_send *s, int res)
+{
+	struct conn *c = container_of(s, struct conn, tx.send);
+
+	tx_sent(&c->tx);
+	if (res < 0)
+		conn_close(c, strerror(-res));
+	if (c->closed) {
+		conn_release(c);
+		return;
+	}
+	if (!list_empty(&c->tx.queue))
+		list_add_tail(&c->reactor->dirty, &c->tx.dirty);
+	else if (c->last_pdu_queued)
+		linger(c);
+}
+
+void conn_flush(struct conn *c)
+{
+	if (c->tx.sending || c->closed || c->lingering || !tx_gather(&c->tx))
+		return;
+	c->tx.sending = true;
+	c->tx.send.done = sent;
+	io_send(c->reactor->io, &c->tx.send, c->fd, c->tx.iov, (int)c->tx.niov);
+}
+
+void conn_queue(struct conn *c, struct tx_item *it)
+{
+	list_add_tail(&c->tx.queue, &it->link);
+	if (list_empty(&c->tx.dirty) && !c->tx.sending)
+		list_add_tail(&c->reactor->dirty, &c->tx.dirty);
+}
+
+void conn_stamp(struct conn *c, struct bhs *h, bool with_status)
+{
+	struct bhs_nop_in *n = (struct bhs_nop_in *)h; /* all have them at the same place */
+
+	n->stat_sn = be32_of(c->stat_sn);
+	c->stat_sn += with_status;
+	n->exp_cmd_sn = be32_of(c->session ? c->session->exp_cmd_sn : 0);
+	n->max_cmd_sn = be32_of(c->session ? c->session->max_cmd_sn : 0);
+}
+
+static enum tx_fill pdu_fill(struct tx_item *it, struct tx *tx)
+{
+	struct tx_pdu *p = container_of(it, struct tx_pdu, item);
+	struct iovec iov = { p->data, p->len };
+	struct bhs *h = tx_pdu(tx, &iov, p->len > 0, p->len);
+
+	if (!h)
+		return TX_MORE;
+	*h = p->h;
+	h->data_len = be24_of(p->len);
+	conn_stamp(p->conn, h, p->with_status);
+	return TX_HOLD;
+}
+
+static void pdu_release(struct tx_item *it)
+{
+	struct tx_pdu *p = container_of(it, struct tx_pdu, item);
+
+	p->conn->npdus--;
+	free(p);
+}
+
+struct tx_pdu *conn_pdu(struct conn *c, uint8_t opcode, const void *data, uint32_t len)
+{
+	struct tx_pdu *p = NULL;
+
+	if (c->npdus < MAX_QUEUED_PDUS)
+		p = calloc(1, sizeof(*p) + len);
+	if (!p) {
+		conn_close(c, c->npdus < MAX_QUEUED_PDUS ? "out of memory"
+							 : "the peer does not read its answers");
+		return NULL;
+	}
+	p->item.fill = pdu_fill;
+	p->item.release = pdu_release;
+	p->conn = c;
+	p->with_status = true;
+	p->h.opcode = opcode;
+	p->h.flags = ISCSI_FINAL;
+	p->len = len;
+	if (len)
+		memcpy(p->data, data, len);
+	c->npdus++;
+	return p;
+}
+
+void conn_send(struct tx_pdu *p)
+{
+	conn_queue(p->conn, &p->item);
+}
+
+void conn_reject(struct conn *c, const struct bhs *bad, enum iscsi_reject reason)
+{
+	struct tx_pdu *p = conn_pdu(c, ISCSI_REJECT, bad, sizeof(*bad));
+	struct bhs_reject *h;
+
+	if (!p)
+		return;
+	h = (struct bhs_reject *)&p->h;
+	h->reason = (uint8_t)reason;
+	h->itt = be32_of(ISCSI_NO_TAG);
+	conn_send(p);
+}
+
+int conn_protocol_error(struct conn *c, const char *why)
+{
+	log_warn("%s %s: protocol error, the session ends: %s", c->peer,
+		 c->session ? c->session->initiator : "", why);
+	conn_reject(c, &c->parser.bhs, ISCSI_REJECT_PROTOCOL);
+	if (c->closed)
+		return -EPROTO;
+	conn_close_when_sent(c);
+	return 0;
+}

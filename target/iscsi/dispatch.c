@@ -1,0 +1,382 @@
+/* From a received PDU to whoever handles it.
+ *
+ * A PDU comes in two steps: after its header (is it allowed, is it its turn, where do its
+ * data go) and when it is whole. Non-immediate PDUs are delivered in the order of CmdSN; one
+ * that comes early waits with its data, in copy, for the gap to be filled (RFC 7143 4.2.2.1).
+ * On a single TCP connection no real initiator leaves gaps, so that path may be slow. */
+#include "target/iscsi/conn.h"
+
+#include "backstore/base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MAX_TEXT_BYTES = 64 << 10,  /* of one Text PDU's data segment */
+	MAX_PARKED_BYTES = 4 << 20, /* of one connection */
+};
+
+static int stage(struct conn *c, uint32_t max)
+{
+	struct pdu_rx *rx = &c->parser;
+
+	if (!rx->data_len)
+		return 0;
+	if (rx->data_len > max)
+		return conn_protocol_error(c, "data segment too long for this PDU");
+	c->staged = malloc(rx->data_len);
+	if (!c->staged) {
+		conn_close(c, "out of memory");
+		return -ENOMEM;
+	}
+	rx->dst[0] = (struct iovec){ c->staged, rx->data_len };
+	rx->dst_cnt = 1;
+	return 0;
+}
+
+static int stage_text(struct conn *c)
+{
+	return stage(c, MAX_TEXT_BYTES);
+}
+
+static int stage_ping(struct conn *c)
+{
+	return stage(c, c->parser.max_data_bytes);
+}
+
+/* --- SCSI commands and their data -------------------------------------------------- */
+
+/* What 11.3 and 13.x allow of a command's header and immediate data. */
+static const char *check_command(const struct conn *c, const struct bhs_scsi_cmd *h, uint32_t len)
+{
+	const struct params *p = &c->params;
+	bool write = h->flags & ISCSI_CMD_WRITE;
+
+	if (len && !write)
+		return "immediate data with a command that does not write";
+	if (len && !p->ImmediateData)
+		return "immediate data, but ImmediateData=No was agreed";
+	if (len > p->FirstBurstLength || (write && len > be32_get(h->edtl)))
+		return "immediate data beyond FirstBurstLength or the expected length";
+	if (write && !(h->flags & ISCSI_FINAL) && p->InitialR2T)
+		return "unsolicited data announced, but InitialR2T=Yes was agreed";
+	return NULL;
+}
+
+static int refuse_command(struct conn *c, const struct bhs_scsi_cmd *h, enum iscsi_reject reason)
+{
+	if (!(h->opcode & ISCSI_IMMEDIATE))
+		session_credit(c->session);
+	conn_reject(c, &c->parser.bhs, reason);
+	return c->closed ? -EPROTO : 0;
+}
+
+static int command_header(struct conn *c)
+{
+	const struct bhs_scsi_cmd *h = (const void *)&c->parser.bhs;
+	const char *wrong = check_command(c, h, c->parser.data_len);
+	struct session *s = c->session;
+	struct task *t;
+
+	if (wrong)
+		return conn_protocol_error(c, wrong);
+	if (session_find(s, h->itt))
+		return refuse_command(c, h, ISCSI_REJECT_TASK_IN_PROGRESS);
+	if (h->opcode & ISCSI_IMMEDIATE && s->nimmediate >= SESSION_MAX_IMMEDIATE)
+		return refuse_command(c, h, ISCSI_REJECT_TOO_MANY_IMMEDIATE);
+	t = task_new(s, h);
+	if (!t) {
+		conn_close(c, "out of memory");
+		return -ENOMEM;
+	}
+	task_start(t);
+	c->rx_task = t;
+	if (!t->ended)
+		c->parser.dst_cnt =
+			task_slice(t, 0, c->parser.data_len, c->parser.dst, PDU_RX_MAX_IOV);
+	return 0;
+}
+
+/* The task whose data have just come; NULL where it was aborted meanwhile. */
+static struct task *received_task(struct conn *c)
+{
+	struct task *t = c->rx_task;
+
+	c->rx_task = NULL;
+	if (t && t->state == TASK_DROPPED) {
+		task_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+static int command_pdu(struct conn *c)
+{
+	struct task *t = received_task(c);
+
+	if (!t)
+		return 0;
+	t->got_bytes = c->parser.data_len;
+	t->filled_bytes = MIN(t->got_bytes, t->buffer_bytes);
+	task_advance(t);
+	return 0;
+}
+
+static int data_out_header(struct conn *c)
+{
+	const struct bhs_data_out *h = (const void *)&c->parser.bhs;
+	struct task *t = session_find(c->session, h->itt);
+	const char *why;
+
+	/* Of a task that was aborted or answered: received to nowhere (11.5.1). */
+	if (!t || t->state != TASK_COLLECTING)
+		return 0;
+	if (data_out_place(t, h, c->parser.data_len, c->parser.dst, &c->parser.dst_cnt, &why))
+		return conn_protocol_error(c, why);
+	c->rx_task = t;
+	return 0;
+}
+
+static int data_out_pdu(struct conn *c)
+{
+	struct task *t = received_task(c);
+
+	if (t)
+		data_out_done(t, (const void *)&c->parser.bhs, c->parser.data_len);
+	return 0;
+}
+
+/* --- the table --------------------------------------------------------------------- */
+
+static const struct {
+	int (*header)(struct conn *c); /* where the data go; NULL: they are dropped */
+	int (*pdu)(struct conn *c);
+	bool numbered;	   /* carries CmdSN */
+	bool in_discovery; /* allowed in a discovery session (4.3) */
+} table[64] = {
+	[ISCSI_NOP_OUT] = { stage_ping, nop_out_pdu, true, true },
+	[ISCSI_SCSI_CMD] = { command_header, command_pdu, true, false },
+	[ISCSI_TMF_REQ] = { NULL, tmf_pdu, true, false },
+	[ISCSI_TEXT_REQ] = { stage_text, text_pdu, true, true },
+	[ISCSI_DATA_OUT] = { data_out_header, data_out_pdu, false, false },
+	[ISCSI_LOGOUT_REQ] = { NULL, logout_pdu, true, true },
+};
+
+static unsigned opcode(const struct conn *c)
+{
+	return c->parser.bhs.opcode & ISCSI_OPCODE_MASK;
+}
+
+/* --- PDUs before their turn ---------------------------------------------------------- */
+
+struct parked {
+	struct list link;
+	struct bhs bhs;
+	uint32_t data_len;
+	uint8_t data[];
+};
+
+static uint32_t cmd_sn_of(const struct bhs *h)
+{
+	return be32_get(((const struct bhs_scsi_cmd *)h)->cmd_sn); /* all have it there */
+}
+
+static enum session_order take_turn(struct conn *c, const struct bhs *h)
+{
+	enum session_order order = session_take_sn(c->session, cmd_sn_of(h));
+
+	/* What needs no task gives its place in the window back at once. */
+	if (order == SESSION_NOW && (h->opcode & ISCSI_OPCODE_MASK) != ISCSI_SCSI_CMD)
+		session_credit(c->session);
+	return order;
+}
+
+/* A parked command with this tag: its Data-Outs wait behind it. */
+static bool is_parked(const struct conn *c, be32 itt)
+{
+	list_for_each (l, &c->parked) {
+		const struct parked *p = list_entry(l, struct parked, link);
+
+		if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_SCSI_CMD &&
+		    be32_get(p->bhs.itt) == be32_get(itt))
+			return true;
+	}
+	return false;
+}
+
+static int park(struct conn *c)
+{
+	struct pdu_rx *rx = &c->parser;
+	struct parked *p;
+
+	if (c->parked_bytes + rx->data_len + sizeof(*p) > MAX_PARKED_BYTES)
+		return conn_protocol_error(c, "too much data ahead of a missing CmdSN");
+	p = calloc(1, sizeof(*p) + rx->data_len);
+	if (!p) {
+		conn_close(c, "out of memory");
+		return -ENOMEM;
+	}
+	p->bhs = rx->bhs;
+	p->data_len = rx->data_len;
+	c->parked_bytes += sizeof(*p) + rx->data_len;
+	list_add_tail(&c->parked, &p->link);
+	rx->dst[0] = (struct iovec){ p->data, p->data_len };
+	rx->dst_cnt = p->data_len > 0;
+	return 0;
+}
+
+void dispatch_drop_parked(struct conn *c)
+{
+	struct list *l;
+
+	while ((l = list_pop(&c->parked)))
+		free(list_entry(l, struct parked, link));
+	c->parked_bytes = 0;
+}
+
+static int handle_header(struct conn *c)
+{
+	return table[opcode(c)].header ? table[opcode(c)].header(c) : 0;
+}
+
+static int handle_pdu(struct conn *c)
+{
+	int rc = table[opcode(c)].pdu(c);
+
+	free(c->staged);
+	c->staged = NULL;
+	return rc;
+}
+
+/* As though it had been received just now. */
+static int replay(struct conn *c, const struct parked *p)
+{
+	struct pdu_rx *rx = &c->parser;
+	uint32_t at = 0;
+	int rc;
+
+	rx->bhs = p->bhs;
+	rx->data_len = p->data_len;
+	rx->ahs_len = 0;
+	rx->dst_cnt = 0;
+	rc = handle_header(c);
+	if (rc || c->last_pdu_queued)
+		return rc;
+	for (int i = 0; i < rx->dst_cnt; i++) {
+		memcpy(rx->dst[i].iov_base, p->data + at, rx->dst[i].iov_len);
+		at += (uint32_t)rx->dst[i].iov_len;
+	}
+	return handle_pdu(c);
+}
+
+/* The first parked PDU whose turn has come, taken off the list; NULL: none. */
+static struct parked *next_in_order(struct conn *c)
+{
+	list_for_each (l, &c->parked) {
+		struct parked *p = list_entry(l, struct parked, link);
+		bool data = (p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT;
+
+		if (data ? is_parked(c, p->bhs.itt) : take_turn(c, &p->bhs) != SESSION_NOW)
+			continue;
+		list_del(&p->link);
+		c->parked_bytes -= sizeof(*p) + p->data_len;
+		return p;
+	}
+	return NULL;
+}
+
+static int unpark(struct conn *c)
+{
+	struct pdu_rx saved = c->parser;
+	struct parked *p;
+	int rc = 0;
+
+	while (!rc && !c->last_pdu_queued && (p = next_in_order(c))) {
+		rc = replay(c, p);
+		free(p);
+	}
+	c->parser = saved;
+	return rc;
+}
+
+/* --- the parser's callbacks ---------------------------------------------------------- */
+
+static enum session_order order_of(struct conn *c)
+{
+	const struct bhs *h = &c->parser.bhs;
+
+	if (!table[opcode(c)].numbered)
+		return is_parked(c, h->itt) ? SESSION_EARLY : SESSION_NOW;
+	if (h->opcode & ISCSI_IMMEDIATE)
+		return SESSION_NOW;
+	return take_turn(c, h);
+}
+
+static int full_feature_header(struct conn *c)
+{
+	if (opcode(c) == ISCSI_LOGIN_REQ)
+		return conn_protocol_error(c, "Login Request in full feature phase");
+	if (!table[opcode(c)].pdu) {
+		c->rx_order = SESSION_NOW;
+		return 0; /* rejected when it is whole */
+	}
+	if (!c->session->target && !table[opcode(c)].in_discovery)
+		return conn_protocol_error(c, "not allowed in a discovery session");
+	c->rx_order = order_of(c);
+	switch (c->rx_order) {
+	case SESSION_EARLY:
+		return park(c);
+	case SESSION_IGNORE:
+		log_debug("%s: CmdSN %u outside of the window, ignored", c->peer,
+			  cmd_sn_of(&c->parser.bhs));
+		return 0;
+	case SESSION_NOW:
+	default:
+		return handle_header(c);
+	}
+}
+
+int dispatch_header(struct pdu_rx *rx)
+{
+	struct conn *c = container_of(rx, struct conn, parser);
+
+	rx->dst_cnt = 0;
+	if (c->last_pdu_queued)
+		return 0;
+	if (conn_is_full_feature(c))
+		return full_feature_header(c);
+	if (opcode(c) != ISCSI_LOGIN_REQ) {
+		conn_close(c, "the first PDU is no Login Request");
+		return -EPROTO;
+	}
+	return stage_text(c);
+}
+
+int dispatch_pdu(struct pdu_rx *rx)
+{
+	struct conn *c = container_of(rx, struct conn, parser);
+	int rc;
+
+	if (c->last_pdu_queued || (conn_is_full_feature(c) && c->rx_order != SESSION_NOW)) {
+		free(c->staged);
+		c->staged = NULL;
+		return 0;
+	}
+	if (!conn_is_full_feature(c)) {
+		rc = login_pdu(c);
+		free(c->staged);
+		c->staged = NULL;
+		return rc;
+	}
+	if (!table[opcode(c)].pdu) {
+		conn_reject(c, &rx->bhs,
+			    opcode(c) == ISCSI_SNACK_REQ ? ISCSI_REJECT_SNACK
+							 : ISCSI_REJECT_UNSUPPORTED);
+		return c->closed ? -EPROTO : 0;
+	}
+	rc = handle_pdu(c);
+	if (!rc && !list_empty(&c->parked))
+		rc = unpark(c);
+	return rc;
+}

@@ -1,0 +1,376 @@
+/* Login (RFC 7143 6.3, 11.12, 11.13): from the first PDU to full feature phase.
+ *
+ *   Login Request ─▶ whole text? ─▶ keys negotiated ─▶ who is it, may it? ─▶ Login Response
+ *                      no: empty answer                                        │ last one
+ *                                            older sessions of this nexus end ◀┘
+ *
+ * The session enters the node's register, and replaces an older one of the same nexus, only when
+ * all else is agreed; the last response waits until the older one has ended on its own reactor, so
+ * that nothing of it can run after the new session begins. */
+#include "target/iscsi/conn.h"
+
+#include "backstore/base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MAX_LOGIN_TEXT = 64 << 10,
+	MAX_LOGIN_PDUS = 64,
+	MAX_ANSWER_BYTES = 8192, /* the initiator's MaxRecvDataSegmentLength until it says more */
+	MAX_OLD_SESSIONS = 8,
+};
+
+struct login {
+	bool identified; /* names were checked */
+	enum iscsi_stage stage;
+	char *text; /* collected so far */
+	size_t text_len;
+	unsigned npdus;
+	struct bhs_login_req request; /* the one being answered */
+	unsigned waiting;	      /* older sessions that are being ended */
+	bool declared;		      /* our MaxRecvDataSegmentLength has been said */
+	struct keys_writer answer;
+	char answer_buf[MAX_ANSWER_BYTES];
+};
+
+void login_free(struct conn *c)
+{
+	if (!c->login)
+		return;
+	free(c->login->text);
+	free(c->login);
+	c->login = NULL;
+}
+
+/* --- answering ---------------------------------------------------------------------- */
+
+static void respond(struct conn *c, uint8_t flags, enum iscsi_login_status status)
+{
+	struct login *l = c->login;
+	bool ok = status == ISCSI_LOGIN_SUCCESS;
+	struct tx_pdu *p =
+		conn_pdu(c, ISCSI_LOGIN_RSP, l->answer_buf, ok ? (uint32_t)l->answer.len : 0);
+	struct bhs_login_rsp *h;
+
+	if (!p)
+		return;
+	h = (struct bhs_login_rsp *)&p->h;
+	h->flags = flags;
+	memcpy(h->isid, l->request.isid, sizeof(h->isid));
+	h->tsih = be16_of(c->session && ok && (flags & ISCSI_TRANSIT) &&
+					  (flags & 3) == ISCSI_STAGE_FULL_FEATURE
+				  ? c->session->tsih
+				  : be16_get(l->request.tsih));
+	h->itt = l->request.itt;
+	h->status_class = (uint8_t)(status >> 8);
+	h->status_detail = (uint8_t)status;
+	conn_send(p);
+}
+
+/* Logged as one line with the reason; the initiator gets the code. Returns 0. */
+static int fail(struct conn *c, enum iscsi_login_status status, const char *why)
+{
+	log_warn("%s %s: login refused (%02x%02x): %s", c->peer,
+		 *c->params.InitiatorName ? c->params.InitiatorName : "(no name)",
+		 (unsigned)status >> 8, (unsigned)status & 0xff, why);
+	respond(c, c->login->request.flags & 0x0c, status);
+	if (!c->closed)
+		conn_close_when_sent(c);
+	return 0;
+}
+
+/* --- who is it ---------------------------------------------------------------------- */
+
+/* Once, as soon as the first whole text is here (6.3.1). Returns success or why not. */
+static enum iscsi_login_status identify(struct conn *c, const char **why)
+{
+	struct iscsi_node *node = c->reactor->node;
+	struct session *s = c->session;
+
+	if (!*c->params.InitiatorName) {
+		*why = "no InitiatorName";
+		return ISCSI_LOGIN_MISSING_PARAM;
+	}
+	strcpy(s->initiator, c->params.InitiatorName);
+	if (c->params.discovery)
+		return ISCSI_LOGIN_SUCCESS;
+	if (!*c->params.TargetName) {
+		*why = "no TargetName in a normal session";
+		return ISCSI_LOGIN_MISSING_PARAM;
+	}
+	s->target = iscsi_node_target(node, c->params.TargetName);
+	if (!s->target) {
+		*why = c->params.TargetName;
+		return ISCSI_LOGIN_NOT_FOUND;
+	}
+	if (!iscsi_node_allows(node, s->initiator)) {
+		*why = "no --allow rule matches this initiator";
+		return ISCSI_LOGIN_FORBIDDEN;
+	}
+	return ISCSI_LOGIN_SUCCESS;
+}
+
+/* --- entering full feature phase ------------------------------------------------------ */
+
+/* To the reactor of an older session, and back. */
+struct replacement {
+	struct io_msg msg;
+	struct iscsi_reactor *where;
+	uint64_t serial;
+	struct conn *waiter; /* held */
+};
+
+static void finish(struct conn *c);
+
+static void replaced(struct io_msg *m)
+{
+	struct replacement *r = container_of(m, struct replacement, msg);
+	struct conn *c = r->waiter;
+
+	free(r);
+	c->holds--;
+	if (c->closed)
+		conn_release(c);
+	else if (--c->login->waiting == 0)
+		finish(c);
+}
+
+static void end_older(struct io_msg *m)
+{
+	struct replacement *r = container_of(m, struct replacement, msg);
+
+	list_for_each_safe (l, &r->where->conns) {
+		struct conn *c = list_entry(l, struct conn, link);
+
+		if (c->session && c->session->serial == r->serial)
+			conn_close(c, "replaced by a new login of the same initiator port");
+	}
+	r->msg.run = replaced;
+	io_post(r->waiter->reactor->io, &r->msg);
+}
+
+static int replace_older(struct conn *c, const struct node_old *old, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct replacement *r = calloc(1, sizeof(*r));
+
+		if (!r)
+			return -ENOMEM;
+		r->where = old[i].reactor;
+		r->serial = old[i].serial;
+		r->waiter = c;
+		r->msg.run = end_older;
+		c->holds++;
+		c->login->waiting++;
+		io_post(r->where->io, &r->msg);
+	}
+	return 0;
+}
+
+static int enter(struct conn *c)
+{
+	struct node_old old[MAX_OLD_SESSIONS];
+	char holder[ISCSI_NAME_BYTES];
+	unsigned nold;
+
+	params_settle(&c->params);
+	switch (iscsi_node_enter(c->reactor->node, c->session, old, MAX_OLD_SESSIONS, &nold,
+				 holder)) {
+	case NODE_HELD:
+		log_warn("%s %s: %s is in use by %s; a volume takes one initiator at a time "
+			 "unless it is made with 'shared'",
+			 c->peer, c->session->initiator, c->session->target->name, holder);
+		return fail(c, ISCSI_LOGIN_FORBIDDEN, "in use by another initiator");
+	case NODE_FULL:
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "too many sessions");
+	case NODE_ENTERED:
+		break;
+	}
+	if (c->session->target && scsi_nexus_new(&c->session->nexus, c->session->target->scsi))
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "out of memory");
+	if (c->params.discovery)
+		nold = 0; /* discovery sessions do not replace each other */
+	if (replace_older(c, old, nold))
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "out of memory");
+	if (!c->login->waiting)
+		finish(c);
+	return 0;
+}
+
+static void finish(struct conn *c)
+{
+	struct login *l = c->login;
+
+	if (c->last_pdu_queued) /* refused while it waited */
+		return;
+	respond(c, (uint8_t)(ISCSI_TRANSIT | l->stage << 2 | ISCSI_STAGE_FULL_FEATURE),
+		ISCSI_LOGIN_SUCCESS);
+	if (c->closed || conn_step(c, EV_LOGIN_DONE))
+		return;
+	c->parser.max_data_bytes =
+		l->declared ? c->reactor->node->offer.MaxRecvDataSegmentLength : MAX_ANSWER_BYTES;
+	log_info("%s %s: logged in to %s", c->peer, c->session->initiator,
+		 c->session->target ? c->session->target->name : "discovery");
+	login_free(c);
+	io_timer_set(c->reactor->io, &c->timer,
+		     io_now_ns(c->reactor->io) + c->reactor->node->timeouts.quiet_ns);
+	if (c->reactor->draining)
+		logout_ask(c);
+}
+
+/* --- one Login Request ------------------------------------------------------------------ */
+
+static int first_pdu(struct conn *c, const struct bhs_login_req *h)
+{
+	struct login *l = calloc(1, sizeof(*l));
+
+	c->session = session_new(c);
+	if (!l || !c->session || conn_step(c, EV_LOGIN_REQ)) {
+		free(l);
+		conn_close(c, "out of memory");
+		return -ENOMEM;
+	}
+	c->login = l;
+	l->request = *h;
+	l->stage = (enum iscsi_stage)(h->flags >> 2 & 3);
+	c->cid = be16_get(h->cid);
+	memcpy(c->session->isid, h->isid, sizeof(h->isid));
+	c->session->exp_cmd_sn = be32_get(h->cmd_sn);
+	c->session->max_cmd_sn = c->session->exp_cmd_sn + c->reactor->node->window - 1;
+	return 0;
+}
+
+/* What 11.12 demands of the header, of this one and in relation to the one before. */
+static enum iscsi_login_status check_header(struct conn *c, const struct bhs_login_req *h,
+					    const char **why)
+{
+	const struct login *l = c->login;
+	unsigned csg = h->flags >> 2 & 3, nsg = h->flags & 3;
+
+	*why = "wrong stage, flags or identifiers in the Login Request";
+	if (h->version_min > 0) {
+		*why = "protocol version not supported";
+		return ISCSI_LOGIN_BAD_VERSION;
+	}
+	if (be16_get(h->tsih)) {
+		*why = "a session takes one connection";
+		return iscsi_node_has_tsih(c->reactor->node, be16_get(h->tsih))
+			       ? ISCSI_LOGIN_TOO_MANY_CONNS
+			       : ISCSI_LOGIN_NO_SESSION;
+	}
+	if (csg > ISCSI_STAGE_OPERATIONAL || csg != l->stage ||
+	    ((h->flags & ISCSI_TRANSIT) && (nsg <= csg || nsg == 2)) ||
+	    ((h->flags & ISCSI_TRANSIT) && (h->flags & ISCSI_CONTINUE)) ||
+	    memcmp(h->isid, l->request.isid, sizeof(h->isid)) || be16_get(h->cid) != c->cid ||
+	    be32_get(h->itt) != be32_get(l->request.itt))
+		return ISCSI_LOGIN_INVALID_REQUEST;
+	return ISCSI_LOGIN_SUCCESS;
+}
+
+static int collect(struct login *l, const void *data, size_t len)
+{
+	char *text;
+
+	if (l->text_len + len > MAX_LOGIN_TEXT || ++l->npdus > MAX_LOGIN_PDUS)
+		return -E2BIG;
+	if (!len)
+		return 0;
+	text = realloc(l->text, l->text_len + len);
+	if (!text)
+		return -ENOMEM;
+	memcpy(text + l->text_len, data, len);
+	l->text = text;
+	l->text_len += len;
+	return 0;
+}
+
+static enum iscsi_login_status negotiate(struct conn *c, char *why_buf, size_t why_cap)
+{
+	struct login *l = c->login;
+	bool security = l->stage == ISCSI_STAGE_SECURITY;
+
+	l->answer = (struct keys_writer){ .buf = l->answer_buf, .cap = sizeof(l->answer_buf) };
+	switch (params_negotiate(&c->params, &c->reactor->node->offer,
+				 security ? PARAMS_LOGIN_SECURITY : PARAMS_LOGIN_OPERATIONAL,
+				 l->text, l->text_len, &l->answer, why_buf, why_cap)) {
+	case PARAMS_BAD:
+		return ISCSI_LOGIN_INITIATOR_ERROR;
+	case PARAMS_TOO_LONG:
+		return ISCSI_LOGIN_OUT_OF_RESOURCES;
+	case PARAMS_OK:
+		break;
+	}
+	free(l->text);
+	l->text = NULL;
+	l->text_len = 0;
+	return ISCSI_LOGIN_SUCCESS;
+}
+
+/* The text is whole and understood: say what is ours to say, and go on or stay. */
+static int answer(struct conn *c, const struct bhs_login_req *h)
+{
+	struct login *l = c->login;
+	unsigned nsg = h->flags & 3;
+
+	if (l->stage == ISCSI_STAGE_SECURITY && c->params.auth_offered && !c->params.auth_none)
+		return fail(c, ISCSI_LOGIN_AUTH_FAILURE, "AuthMethod=None was not offered");
+	if (!l->identified) {
+		const char *why = NULL;
+		enum iscsi_login_status status = identify(c, &why);
+
+		if (status != ISCSI_LOGIN_SUCCESS)
+			return fail(c, status, why);
+		l->identified = true;
+		if (c->session->target) /* in the first answer (13.9) */
+			keys_write_num(&l->answer, "TargetPortalGroupTag", ISCSI_PORTAL_GROUP);
+	}
+	if (l->stage == ISCSI_STAGE_OPERATIONAL) {
+		params_declare(&c->params, &c->reactor->node->offer, &l->answer);
+		l->declared = true;
+	}
+	if (l->answer.overflow)
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "the answers do not fit in one PDU");
+	if (!(h->flags & ISCSI_TRANSIT)) {
+		respond(c, (uint8_t)(l->stage << 2), ISCSI_LOGIN_SUCCESS);
+		return c->closed ? -EPROTO : 0;
+	}
+	if (nsg == ISCSI_STAGE_FULL_FEATURE) {
+		enter(c);
+		return c->closed ? -EPROTO : 0;
+	}
+	respond(c, (uint8_t)(ISCSI_TRANSIT | l->stage << 2 | nsg), ISCSI_LOGIN_SUCCESS);
+	l->stage = (enum iscsi_stage)nsg;
+	return c->closed ? -EPROTO : 0;
+}
+
+int login_pdu(struct conn *c)
+{
+	const struct bhs_login_req *h = (const void *)&c->parser.bhs;
+	enum iscsi_login_status status;
+	const char *why = NULL;
+	char why_buf[256] = "";
+
+	if (!c->login && first_pdu(c, h))
+		return -ENOMEM;
+	if (c->login->waiting) {
+		conn_close(c, "a Login Request before the last one was answered");
+		return -EPROTO;
+	}
+	status = check_header(c, h, &why);
+	c->login->request = *h;
+	if (status != ISCSI_LOGIN_SUCCESS)
+		return fail(c, status, why);
+	if (collect(c->login, c->staged, c->parser.data_len))
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "too much login text");
+	if (h->flags & ISCSI_CONTINUE) { /* 6.2: an empty answer asks for the rest */
+		c->login->answer.len = 0;
+		respond(c, (uint8_t)(c->login->stage << 2), ISCSI_LOGIN_SUCCESS);
+		return c->closed ? -EPROTO : 0;
+	}
+	status = negotiate(c, why_buf, sizeof(why_buf));
+	if (status != ISCSI_LOGIN_SUCCESS)
+		return fail(c, status, why_buf);
+	return answer(c, h);
+}

@@ -1,0 +1,192 @@
+/* The register of targets and sessions.
+ *
+ * A volume takes one initiator name at a time, all its paths, unless it is shared: two
+ * hosts that mount one ext4 lose data. A session of the same initiator, ISID and
+ * target as an older one replaces it (session reinstatement, RFC 7143 6.3.5); both
+ * are registered until the older one has ended on its own reactor. */
+#include "target/iscsi/node.h"
+
+#include "target/iscsi/task.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+int iscsi_node_init(struct iscsi_node *node)
+{
+	memset(node, 0, sizeof(*node));
+	node->offer = (struct params_offer){
+		.MaxRecvDataSegmentLength = 256 << 10,
+		.MaxBurstLength = 1 << 20,
+		.FirstBurstLength = 64 << 10,
+		.MaxOutstandingR2T = TASK_MAX_R2TS,
+		.InitialR2T = false,
+		.ImmediateData = true,
+	};
+	node->timeouts = (struct iscsi_timeouts){
+		.login_ns = UINT64_C(15000000000),
+		.quiet_ns = UINT64_C(15000000000),
+		.linger_ns = UINT64_C(2000000000),
+		.logout_ns = UINT64_C(5000000000),
+	};
+	node->window = 128;
+	list_init(&node->targets);
+	list_init(&node->sessions);
+	return -pthread_mutex_init(&node->lock, NULL);
+}
+
+void iscsi_node_fini(struct iscsi_node *node)
+{
+	struct list *l;
+
+	while ((l = list_pop(&node->targets))) {
+		struct iscsi_target *t = list_entry(l, struct iscsi_target, link);
+
+		free(t->used_bytes);
+		free(t);
+	}
+	pthread_mutex_destroy(&node->lock);
+}
+
+int iscsi_node_add_target(struct iscsi_node *node, const char *name, struct scsi_target *scsi,
+			  bool shared, unsigned reactors)
+{
+	struct iscsi_target *t;
+
+	if (strlen(name) >= ISCSI_NAME_BYTES)
+		return -ENAMETOOLONG;
+	if (iscsi_node_target(node, name))
+		return -EEXIST;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->used_bytes = calloc(reactors, sizeof(*t->used_bytes));
+	if (!t->used_bytes) {
+		free(t);
+		return -ENOMEM;
+	}
+	strcpy(t->name, name);
+	t->scsi = scsi;
+	t->shared = shared;
+	list_add_tail(&node->targets, &t->link);
+	return 0;
+}
+
+struct iscsi_target *iscsi_node_target(struct iscsi_node *node, const char *name)
+{
+	list_for_each (l, &node->targets) {
+		struct iscsi_target *t = list_entry(l, struct iscsi_target, link);
+
+		if (!strcasecmp(t->name, name)) /* names compare case-folded (RFC 3722) */
+			return t;
+	}
+	return NULL;
+}
+
+bool iscsi_node_allows(const struct iscsi_node *node, const char *initiator)
+{
+	for (unsigned i = 0; i < node->nallow; i++)
+		if (!fnmatch(node->allow[i], initiator, FNM_CASEFOLD))
+			return true;
+	return !node->nallow;
+}
+
+static bool tsih_in_use(const struct iscsi_node *node, uint16_t tsih)
+{
+	list_for_each (l, &node->sessions)
+		if (list_entry(l, struct session, link)->tsih == tsih)
+			return true;
+	return false;
+}
+
+/* 0 is reserved (11.12.6). Returns 0 where none is left. */
+static uint16_t new_tsih(struct iscsi_node *node)
+{
+	for (unsigned tries = 0; tries < UINT16_MAX; tries++) {
+		if (!++node->last_tsih)
+			node->last_tsih = 1;
+		if (!tsih_in_use(node, node->last_tsih))
+			return node->last_tsih;
+	}
+	return 0;
+}
+
+static bool same_nexus(const struct session *a, const struct session *b)
+{
+	return a->target == b->target && !strcasecmp(a->initiator, b->initiator) &&
+	       !memcmp(a->isid, b->isid, sizeof(a->isid));
+}
+
+/* Another initiator that is logged in to the target of @s, or NULL. */
+static const struct session *holder_of(const struct iscsi_node *node, const struct session *s)
+{
+	if (!s->target || s->target->shared)
+		return NULL;
+	list_for_each (l, &node->sessions) {
+		const struct session *other = list_entry(l, struct session, link);
+
+		if (other->target == s->target && strcasecmp(other->initiator, s->initiator))
+			return other;
+	}
+	return NULL;
+}
+
+enum node_verdict iscsi_node_enter(struct iscsi_node *node, struct session *s, struct node_old *old,
+				   unsigned cap, unsigned *nold,
+				   char holder[static ISCSI_NAME_BYTES])
+{
+	enum node_verdict verdict = NODE_ENTERED;
+	const struct session *other;
+
+	*nold = 0;
+	pthread_mutex_lock(&node->lock);
+	other = holder_of(node, s);
+	if (other) {
+		strcpy(holder, other->initiator);
+		verdict = NODE_HELD;
+		goto unlock;
+	}
+	list_for_each (l, &node->sessions) {
+		const struct session *o = list_entry(l, struct session, link);
+
+		if (!same_nexus(o, s))
+			continue;
+		if (*nold == cap) {
+			verdict = NODE_FULL;
+			goto unlock;
+		}
+		old[(*nold)++] = (struct node_old){ o->reactor, o->serial };
+	}
+	s->tsih = new_tsih(node);
+	if (!s->tsih) {
+		verdict = NODE_FULL;
+		goto unlock;
+	}
+	s->serial = ++node->last_serial;
+	list_add_tail(&node->sessions, &s->link);
+	s->registered = true;
+unlock:
+	pthread_mutex_unlock(&node->lock);
+	return verdict;
+}
+
+void iscsi_node_leave(struct iscsi_node *node, struct session *s)
+{
+	pthread_mutex_lock(&node->lock);
+	if (s->registered)
+		list_del(&s->link);
+	s->registered = false;
+	pthread_mutex_unlock(&node->lock);
+}
+
+bool iscsi_node_has_tsih(struct iscsi_node *node, uint16_t tsih)
+{
+	bool found;
+
+	pthread_mutex_lock(&node->lock);
+	found = tsih_in_use(node, tsih);
+	pthread_mutex_unlock(&node->lock);
+	return found;
+}

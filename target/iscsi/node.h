@@ -1,0 +1,92 @@
+/* The iSCSI target node: its targets, its reactors, and who is logged in where.
+ *
+ * Targets, rules and portals are fixed before the reactors run. The register of sessions is
+ * shared by all reactors under a mutex, which only logins and ends of sessions take. */
+#pragma once
+
+#include "backstore/base/list.h"
+#include "target/iscsi/params.h"
+#include "target/scsi/scsi.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+struct iscsi_reactor;
+struct session;
+
+enum {
+	ISCSI_NAME_BYTES = 224, /* 223 and the NUL (RFC 7143 4.2.7.1) */
+	ISCSI_MAX_PORTALS = 64,
+	ISCSI_MAX_REACTORS = 128,
+	ISCSI_PORTAL_GROUP = 1,
+};
+
+struct iscsi_target {
+	struct list link;
+	char name[ISCSI_NAME_BYTES];
+	struct scsi_target *scsi; /* borrowed */
+	bool shared;		  /* takes several initiator names at a time */
+	/* Buffer bytes in use, by reactor; each is written by its reactor only. */
+	uint64_t *used_bytes;
+};
+
+/* Where we listen, as SendTargets tells it. */
+struct iscsi_portal {
+	struct sockaddr_storage addr;
+};
+
+struct iscsi_timeouts {
+	uint64_t login_ns;  /* from accept to full feature phase */
+	uint64_t quiet_ns;  /* without a byte from the peer before we ping, and again before we give
+			       up */
+	uint64_t linger_ns; /* for the peer to close after our last PDU */
+	uint64_t logout_ns; /* for the peer to log out when it was asked to */
+};
+
+struct iscsi_node {
+	struct params_offer offer;
+	struct iscsi_timeouts timeouts;
+	uint32_t window; /* commands that one session may have unanswered */
+	struct list targets;
+	struct iscsi_portal portals[ISCSI_MAX_PORTALS];
+	unsigned nportals;
+	const char *const *allow; /* patterns of initiator names (fnmatch); empty: all */
+	unsigned nallow;
+	struct iscsi_reactor *reactors[ISCSI_MAX_REACTORS];
+	unsigned nreactors;
+
+	pthread_mutex_t lock; /* of the rest */
+	struct list sessions;
+	uint16_t last_tsih;
+	uint64_t last_serial;
+};
+
+int iscsi_node_init(struct iscsi_node *node) MUST_CHECK;
+/* No session is left. Frees the targets, not what they borrow. */
+void iscsi_node_fini(struct iscsi_node *node);
+int iscsi_node_add_target(struct iscsi_node *node, const char *name, struct scsi_target *scsi,
+			  bool shared, unsigned reactors) MUST_CHECK;
+struct iscsi_target *iscsi_node_target(struct iscsi_node *node, const char *name);
+bool iscsi_node_allows(const struct iscsi_node *node, const char *initiator);
+
+enum node_verdict {
+	NODE_ENTERED,
+	NODE_HELD, /* another initiator has the target: its name is in @holder */
+	NODE_FULL, /* no session handle is left */
+};
+
+/* Registers @s (its target, initiator, isid, reactor are set; target NULL for discovery), gives it
+ * a TSIH and a serial number. Older sessions of the same nexus (RFC 7143 6.3.5) stay registered:
+ * their serial numbers and reactors are returned in @old, at most @cap, *nold of them; the caller
+ * has them ended before it answers. */
+struct node_old {
+	struct iscsi_reactor *reactor;
+	uint64_t serial;
+};
+enum node_verdict iscsi_node_enter(struct iscsi_node *node, struct session *s, struct node_old *old,
+				   unsigned cap, unsigned *nold,
+				   char holder[static ISCSI_NAME_BYTES]);
+/* Harmless when it is not registered. */
+void iscsi_node_leave(struct iscsi_node *node, struct session *s);
+/* True where a session with this handle is open to this initiator. */
+bool iscsi_node_has_tsih(struct iscsi_node *node, uint16_t tsih);

@@ -1,0 +1,61 @@
+/* A session: one initiator port at one target, with its command window and its tasks.
+ *
+ * With one connection a session (MaxConnections=1, ErrorRecoveryLevel 0) it lives and
+ * dies with that connection, on that connection's reactor. */
+#pragma once
+
+#include "target/iscsi/node.h"
+#include "target/iscsi/proto.h"
+
+struct conn;
+struct task;
+
+enum {
+	SESSION_ITT_BUCKETS = 128,
+	SESSION_MAX_IMMEDIATE = 32, /* immediate SCSI commands unanswered */
+};
+
+struct session {
+	struct list link; /* in the node's register */
+	bool registered;
+	struct conn *conn;
+	struct iscsi_reactor *reactor;
+	struct iscsi_target *target; /* NULL: discovery */
+	struct scsi_nexus *nexus;
+	char initiator[ISCSI_NAME_BYTES];
+	uint8_t isid[6];
+	uint16_t tsih;
+	uint64_t serial; /* never used twice in a process */
+
+	uint32_t exp_cmd_sn, max_cmd_sn;
+	struct list tasks; /* in order of arrival */
+	unsigned ntasks, nimmediate;
+	struct task *by_itt[SESSION_ITT_BUCKETS];
+	uint32_t last_ttt;
+	bool ended;
+};
+
+struct session *session_new(struct conn *conn);
+/* Aborts what runs, leaves the register and the device server. The session's
+ * memory, and tasks that are being received or sent, stay until session_free. */
+void session_end(struct session *s);
+void session_free(struct session *s);
+
+enum session_order { SESSION_NOW, SESSION_EARLY, SESSION_IGNORE };
+/* Where a non-immediate PDU stands in the command window (4.2.2.1). SESSION_NOW takes
+ * its number: ExpCmdSN moves on. */
+enum session_order session_take_sn(struct session *s, uint32_t cmd_sn);
+/* A non-immediate command has been answered, or will never be: one more may come. */
+static inline void session_credit(struct session *s)
+{
+	s->max_cmd_sn++;
+}
+
+/* Initiators count their tags up, or index a table with them (low bits), or put the
+ * index in the upper half: fold both. */
+static inline unsigned session_bucket(uint32_t tag)
+{
+	return (tag ^ tag >> 16 ^ tag >> 24) % SESSION_ITT_BUCKETS;
+}
+struct task *session_find(const struct session *s, be32 itt);
+uint32_t session_new_ttt(struct session *s);

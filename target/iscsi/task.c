@@ -1,0 +1,315 @@
+/* The life of a task, and where its buffer comes from.
+ *
+ * Buffers come from the reactor's share of one budget. A target may take as much of
+ * it as it leaves free (a dynamic threshold): one stalled volume gets half, two get a
+ * third each, and there is always something for the others. A command that gets none
+ * is answered TASK SET FULL (BUSY where the nexus has no other task, SAM-5 5.3.1), and
+ * what it sends unasked is received to nowhere: the socket is always read, the command window never
+ * shrinks. */
+#include "target/iscsi/task.h"
+
+#include "target/iscsi/conn.h"
+#include "target/iscsi/reactor.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	TASKS_PER_BLOCK = 32,
+	MAX_ZOMBIES = 4096, /* per reactor; beyond, new commands are told BUSY */
+	TICK_NS = 500000000,
+};
+
+struct task_block {
+	struct list link;
+	struct task tasks[TASKS_PER_BLOCK];
+};
+
+/* Off the common path: a reactor keeps the tasks that it has once needed. */
+static bool more_tasks(struct iscsi_reactor *r)
+{
+	struct task_block *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return false;
+	list_add(&r->task_blocks, &b->link);
+	for (int i = 0; i < TASKS_PER_BLOCK; i++)
+		list_add(&r->free_tasks, &b->tasks[i].link);
+	return true;
+}
+
+void task_blocks_free(struct iscsi_reactor *r)
+{
+	struct list *l;
+
+	while ((l = list_pop(&r->task_blocks)))
+		free(list_entry(l, struct task_block, link));
+}
+
+static enum tx_fill task_fill(struct tx_item *it, struct tx *tx)
+{
+	struct task *t = container_of(it, struct task, tx);
+
+	return t->state == TASK_ANSWERING ? data_in_fill(t, tx) : data_out_fill(t, tx);
+}
+
+static void task_release(struct tx_item *it)
+{
+	struct task *t = container_of(it, struct task, tx);
+
+	/* A queued R2T of a connection that is gone: the task goes with its session. */
+	if (t->state == TASK_ANSWERING)
+		task_free(t);
+}
+
+static void command_done(struct scsi_cmd *cmd);
+
+struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
+{
+	struct iscsi_reactor *r = s->reactor;
+	unsigned bucket = session_bucket(be32_get(h->itt));
+	struct list *l;
+	struct task *t;
+
+	if (list_empty(&r->free_tasks) && !more_tasks(r))
+		return NULL;
+	l = list_pop(&r->free_tasks);
+	assert(l);
+	t = list_entry(l, struct task, link);
+	memset(t, 0, sizeof(*t));
+	list_init(&t->link);
+	t->state = TASK_COLLECTING;
+	t->reactor = r;
+	t->session = s;
+	t->tx.fill = task_fill;
+	t->tx.release = task_release;
+	list_init(&t->tx.link);
+	t->itt = h->itt;
+	t->cmd_sn = be32_get(h->cmd_sn);
+	t->edtl = be32_get(h->edtl);
+	t->flags = h->flags;
+	t->immediate = h->opcode & ISCSI_IMMEDIATE;
+	t->unsolicited = (h->flags & ISCSI_CMD_WRITE) && !(h->flags & ISCSI_FINAL);
+	t->used_bytes = &s->target->used_bytes[r->io->index];
+	t->cmd.nexus = s->nexus;
+	t->cmd.io = r->io;
+	t->cmd.done = command_done;
+	memcpy(t->cmd.lun, h->lun, sizeof(t->cmd.lun));
+	memcpy(t->cmd.cdb, h->cdb, sizeof(t->cmd.cdb));
+
+	list_add_tail(&s->tasks, &t->link);
+	t->itt_next = s->by_itt[bucket];
+	s->by_itt[bucket] = t;
+	s->ntasks++;
+	s->nimmediate += t->immediate;
+	atomic_store_explicit(&r->ncommands,
+			      atomic_load_explicit(&r->ncommands, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	return t;
+}
+
+static void put_buffer(struct task *t)
+{
+	if (!t->buffer_bytes)
+		return;
+	pool_put(t->reactor->pool, t->iov, t->iovcnt);
+	*t->used_bytes -= t->cost_bytes;
+	t->buffer_bytes = 0;
+	t->iovcnt = 0;
+}
+
+void task_leave_session(struct task *t)
+{
+	struct session *s = t->session;
+	struct task **at;
+
+	if (!s)
+		return;
+	at = &s->by_itt[session_bucket(be32_get(t->itt))];
+	while (*at != t)
+		at = &(*at)->itt_next;
+	*at = t->itt_next;
+	list_del(&t->link);
+	s->ntasks--;
+	s->nimmediate -= t->immediate;
+	if (!t->immediate)
+		session_credit(s);
+	t->session = NULL;
+}
+
+void task_free(struct task *t)
+{
+	assert(t->state != TASK_FREE && t->state != TASK_RUNNING);
+	task_leave_session(t);
+	list_del(&t->tx.link);
+	put_buffer(t);
+	t->state = TASK_FREE;
+	list_add(&t->reactor->free_tasks, &t->link);
+}
+
+static bool get_buffer(struct task *t, uint32_t len)
+{
+	struct pool *pool = t->reactor->pool;
+	uint64_t cost = pool_cost_bytes(len);
+	int n;
+
+	if (*t->used_bytes + cost > pool_free_bytes(pool))
+		return false;
+	n = pool_get(pool, len, t->iov, TASK_MAX_IOV);
+	if (n < 0)
+		return false;
+	t->iovcnt = n;
+	t->buffer_bytes = len;
+	t->cost_bytes = cost;
+	*t->used_bytes += cost;
+	return true;
+}
+
+/* TASK SET FULL lowers the initiator's queue depth; without another task it would
+ * never be raised again, so then it is BUSY. */
+static void refuse(struct task *t)
+{
+	t->cmd.status = t->session->ntasks > 1 ? SCSI_TASK_SET_FULL : SCSI_BUSY;
+	t->cmd.sense_len = 0;
+	t->cmd.transfer_bytes = 0;
+	t->ended = true;
+	t->buffer_refused = true;
+}
+
+void task_start(struct task *t)
+{
+	/* Bidirectional commands do not exist for a disk: with both bits the header's
+	 * length is the Data-Out's (11.3.4). */
+	t->cmd.out_offered = t->flags & ISCSI_CMD_WRITE ? t->edtl : 0;
+	t->cmd.in_room =
+		(t->flags & (ISCSI_CMD_READ | ISCSI_CMD_WRITE)) == ISCSI_CMD_READ ? t->edtl : 0;
+	if (t->reactor->nzombies >= MAX_ZOMBIES) {
+		refuse(t);
+		return;
+	}
+	if (scsi_cmd_start(&t->cmd) == SCSI_ENDED) {
+		t->ended = true;
+		return;
+	}
+	if (t->cmd.buffer_bytes && !get_buffer(t, t->cmd.buffer_bytes)) {
+		refuse(t);
+		return;
+	}
+	t->cmd.iov = t->iov;
+	t->cmd.iovcnt = t->iovcnt;
+}
+
+static void answer(struct task *t)
+{
+	t->state = TASK_ANSWERING;
+	conn_queue(t->session->conn, &t->tx);
+}
+
+static void tick(struct io_timer *timer)
+{
+	struct iscsi_reactor *r = container_of(timer, struct iscsi_reactor, tick);
+	uint64_t now = io_now_ns(r->io);
+
+	list_for_each (l, &r->node->targets) {
+		struct scsi_target *st = list_entry(l, struct iscsi_target, link)->scsi;
+
+		for (unsigned lun = 0; lun < SCSI_MAX_LUNS; lun++) {
+			struct scsi_lu *lu = scsi_target_lu(st, lun);
+
+			if (lu && scsi_lu_is_busy(lu, r->io))
+				scsi_lu_fence_slow(lu, r->io, now);
+		}
+	}
+	if (r->nrunning)
+		io_timer_set(r->io, timer, now + TICK_NS);
+}
+
+static void run(struct task *t)
+{
+	struct iscsi_reactor *r = t->reactor;
+
+	t->state = TASK_RUNNING;
+	r->nrunning++;
+	if (!r->tick.set) {
+		r->tick.fire = tick;
+		io_timer_set(r->io, &r->tick, io_now_ns(r->io) + TICK_NS);
+	}
+	scsi_cmd_run(&t->cmd);
+}
+
+void task_advance(struct task *t)
+{
+	if (t->unsolicited)
+		return; /* more is coming unasked */
+	if (t->ended)
+		answer(t);
+	else if (t->cmd.dir == SCSI_DIR_OUT && t->filled_bytes < t->buffer_bytes)
+		data_out_solicit(t);
+	else
+		run(t);
+}
+
+static void command_done(struct scsi_cmd *cmd)
+{
+	struct task *t = container_of(cmd, struct task, cmd);
+	struct iscsi_reactor *r = t->reactor;
+
+	r->nrunning--;
+	if (t->state == TASK_ZOMBIE) {
+		r->nzombies--;
+		task_free(t);
+		iscsi_reactor_settle(r);
+		return;
+	}
+	answer(t);
+}
+
+void task_abort(struct task *t)
+{
+	struct iscsi_reactor *r = t->reactor;
+	struct conn *c = t->session->conn;
+
+	assert(t->state != TASK_ANSWERING);
+	if (t->state != TASK_RUNNING) {
+		list_del(&t->tx.link);
+		if (c->rx_task == t) {
+			/* its bytes are being received this moment: freed after them */
+			t->state = TASK_DROPPED;
+			return;
+		}
+		task_free(t);
+		return;
+	}
+	if (scsi_cmd_abort(&t->cmd)) {
+		r->nrunning--;
+		t->state = TASK_DROPPED;
+		task_free(t);
+		return;
+	}
+	t->state = TASK_ZOMBIE;
+	r->nzombies++;
+	task_leave_session(t);
+}
+
+int task_slice(const struct task *t, uint32_t off, uint32_t len, struct iovec *iov, int max)
+{
+	int n = 0;
+
+	if (off >= t->buffer_bytes)
+		return 0;
+	len = MIN(len, t->buffer_bytes - off);
+	for (int i = 0; i < t->iovcnt && len && n < max; i++) {
+		size_t here = t->iov[i].iov_len;
+
+		if (off >= here) {
+			off -= (uint32_t)here;
+			continue;
+		}
+		here = MIN(here - off, len);
+		iov[n++] = (struct iovec){ (char *)t->iov[i].iov_base + off, here };
+		len -= (uint32_t)here;
+		off = 0;
+	}
+	return n;
+}

@@ -1,0 +1,160 @@
+/* Task management (RFC 7143 11.5, 11.6; SAM-5 7).
+ *
+ * Answered in bounded time, whatever the disk does: nobody waits for I/O. What the
+ * disk has becomes a zombie behind a fence, so that by the time of the answer no old write can land
+ * on a later one. A reset reaches the tasks of every session on every reactor by a message each;
+ * the last one to come back sends the answer. */
+#include "target/iscsi/conn.h"
+
+#include "backstore/base/log.h"
+
+#include <stdlib.h>
+
+static int respond(struct conn *c, be32 itt, enum iscsi_tmf_response response)
+{
+	struct tx_pdu *p = conn_pdu(c, ISCSI_TMF_RSP, NULL, 0);
+	struct bhs_tmf_rsp *h;
+
+	if (!p)
+		return -1;
+	h = (struct bhs_tmf_rsp *)&p->h;
+	h->response = (uint8_t)response;
+	h->itt = itt;
+	conn_send(p);
+	return 0;
+}
+
+static bool is_abortable(const struct task *t)
+{
+	return t->state == TASK_COLLECTING || t->state == TASK_RUNNING;
+}
+
+static void abort_on(struct session *s, const struct scsi_lu *lu)
+{
+	list_for_each_safe (l, &s->tasks) {
+		struct task *t = list_entry(l, struct task, link);
+
+		if (is_abortable(t) && scsi_cmd_is_on(&t->cmd, lu))
+			task_abort(t);
+	}
+}
+
+/* 11.5.1: not here means answered already, or never come. */
+static enum iscsi_tmf_response abort_task(struct conn *c, const struct bhs_tmf_req *h)
+{
+	struct session *s = c->session;
+	struct task *t = session_find(s, h->ref_itt);
+	uint32_t sn = be32_get(h->ref_cmd_sn);
+
+	if (!t || !is_abortable(t)) {
+		/* A hole in the window: the command is on its way on no other connection
+		 * than this one, so it will not come any more. */
+		if (!t && !sn_before(sn, s->exp_cmd_sn) && !sn_before(s->max_cmd_sn, sn))
+			return ISCSI_TMF_COMPLETE;
+		return ISCSI_TMF_NO_TASK;
+	}
+	task_abort(t);
+	return ISCSI_TMF_COMPLETE;
+}
+
+/* --- over all reactors ------------------------------------------------------------------- */
+
+struct reset {
+	struct conn *conn; /* held; on its reactor the rest is counted */
+	be32 itt;
+	struct scsi_lu *lu;
+	unsigned left;
+	struct reset_part {
+		struct io_msg msg;
+		struct reset *reset;
+		struct iscsi_reactor *where;
+	} parts[];
+};
+
+static void reset_back(struct io_msg *m)
+{
+	struct reset *r = container_of(m, struct reset_part, msg)->reset;
+	struct conn *c = r->conn;
+
+	if (--r->left)
+		return;
+	c->holds--;
+	if (c->closed)
+		conn_release(c);
+	else
+		respond(c, r->itt, ISCSI_TMF_COMPLETE);
+	free(r);
+}
+
+static void reset_here(struct io_msg *m)
+{
+	struct reset_part *part = container_of(m, struct reset_part, msg);
+
+	list_for_each_safe (l, &part->where->conns) {
+		struct conn *c = list_entry(l, struct conn, link);
+
+		if (c->session && !c->closed)
+			abort_on(c->session, part->reset->lu);
+	}
+	m->run = reset_back;
+	io_post(part->reset->conn->reactor->io, m);
+}
+
+static int reset_everywhere(struct conn *c, const struct bhs_tmf_req *h, struct scsi_lu *lu,
+			    enum iscsi_tmf function)
+{
+	const struct iscsi_node *node = c->reactor->node;
+	struct reset *r = calloc(1, sizeof(*r) + node->nreactors * sizeof(r->parts[0]));
+
+	if (!r)
+		return respond(c, h->itt, ISCSI_TMF_REJECTED);
+	r->conn = c;
+	r->itt = h->itt;
+	r->lu = lu;
+	r->left = node->nreactors;
+	c->holds++;
+	/* SAM-5 6.3.3, 5.14: told to all; a cleared task set to the others only. */
+	if (function == ISCSI_TMF_LU_RESET)
+		scsi_lu_attention(lu, SCSI_UA_LU_RESET, NULL);
+	else
+		scsi_lu_attention(lu, SCSI_UA_COMMANDS_CLEARED, c->session->nexus);
+	for (unsigned i = 0; i < node->nreactors; i++) {
+		struct reset_part *part = &r->parts[i];
+
+		part->reset = r;
+		part->where = node->reactors[i];
+		part->msg.run = reset_here;
+		io_post(part->where->io, &part->msg);
+	}
+	return 0;
+}
+
+int tmf_pdu(struct conn *c)
+{
+	const struct bhs_tmf_req *h = (const void *)&c->parser.bhs;
+	enum iscsi_tmf function = (enum iscsi_tmf)(h->flags & 0x7f);
+	struct scsi_lu *lu = scsi_nexus_lu(c->session->nexus, h->lun);
+
+	log_info("%s %s: task management function %d", c->peer, c->session->initiator, function);
+	switch (function) {
+	case ISCSI_TMF_ABORT_TASK:
+		return respond(c, h->itt, abort_task(c, h));
+	case ISCSI_TMF_ABORT_TASK_SET:
+		if (!lu)
+			return respond(c, h->itt, ISCSI_TMF_NO_LUN);
+		abort_on(c->session, lu);
+		return respond(c, h->itt, ISCSI_TMF_COMPLETE);
+	case ISCSI_TMF_CLEAR_TASK_SET:
+	case ISCSI_TMF_LU_RESET:
+		if (!lu)
+			return respond(c, h->itt, ISCSI_TMF_NO_LUN);
+		return reset_everywhere(c, h, lu, function);
+	case ISCSI_TMF_TASK_REASSIGN: /* needs ErrorRecoveryLevel 2 */
+		return respond(c, h->itt, ISCSI_TMF_NO_REASSIGN);
+	case ISCSI_TMF_CLEAR_ACA:
+	case ISCSI_TMF_TARGET_WARM_RESET:
+	case ISCSI_TMF_TARGET_COLD_RESET:
+	default:
+		return respond(c, h->itt, ISCSI_TMF_NOT_SUPPORTED);
+	}
+}

@@ -1,0 +1,67 @@
+/* ringlund: the only place that ends the process. */
+#include "backstore/base/log.h"
+#include "target/server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2 };
+
+/* A socket a session: take as many as we may. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	char why[CONFIG_WHY_BYTES] = "";
+	struct config cfg;
+	struct server *server;
+	sigset_t set;
+	int sig, rc;
+
+	switch (config_parse(&cfg, argc, argv, why, sizeof(why))) {
+	case CONFIG_EXIT:
+		config_fini(&cfg);
+		return EXIT_SUCCESS;
+	case CONFIG_BAD:
+		fprintf(stderr, "ringlund: %s\n", why);
+		config_fini(&cfg);
+		return EXIT_USAGE;
+	case CONFIG_RUN:
+		break;
+	}
+	log_set_level(cfg.log_level);
+	raise_file_limit();
+	/* Blocked before threads are made, so that only sigwait gets them. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+
+	rc = server_start(&server, &cfg, why, sizeof(why));
+	if (rc) {
+		log_error("%s", why);
+		config_fini(&cfg);
+		return EXIT_FAILURE;
+	}
+	do {
+		rc = sigwait(&set, &sig);
+	} while (rc == EINTR);
+	rc = server_stop(server);
+	if (rc == -ETIMEDOUT) /* a disk still writes from or to our memory: nothing can be freed */
+		_exit(EXIT_FAILURE);
+	config_fini(&cfg);
+	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
+}

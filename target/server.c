@@ -1,0 +1,420 @@
+/* Threads and their beginning and end.
+ *
+ *   main ── server_start ──▶ volumes, portals, one thread a reactor ──▶ serving
+ *        ── server_stop ───▶ drain on every reactor ──▶ flush of every volume ──▶ join
+ *
+ * Portals are listened to on the first reactor; a connection goes to the reactor that had the
+ * fewest commands in the last second, whatever its target, so that one busy
+ * volume with several sessions uses all cores. */
+#include "target/server.h"
+
+#include "backstore/backstore.h"
+#include "backstore/base/log.h"
+#include "target/iscsi/reactor.h"
+#include "target/portals.h"
+#include "target/volumes.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	DRAIN_BOUND_S = 10, /* sessions and disks have that long */
+	STOP_BOUND_S = 25,  /* all of stopping: draining, then flushing */
+};
+
+struct reactor_thread {
+	struct server *server;
+	unsigned index;
+	pthread_t thread;
+	bool started;
+	struct io *io;
+	struct iscsi_reactor *iscsi;
+	int error; /* of its start */
+	atomic_bool stop;
+	struct io_msg drain_msg, stop_msg;
+	uint64_t seen_commands; /* first reactor's view, for placing */
+	uint64_t rate;
+};
+
+struct flush {
+	struct bs_req req;
+	struct server *server;
+	const char *volume;
+};
+
+struct server {
+	struct config cfg_view; /* shallow copy: strings stay the caller's */
+	struct iscsi_node node;
+	struct volumes volumes;
+	struct portals portals;
+	unsigned nthreads;
+	struct reactor_thread *threads;
+	sem_t event;		/* posted by reactors to the main thread */
+	pthread_barrier_t gate; /* reactors go on together, or not at all */
+	atomic_bool failed;
+
+	/* of the first reactor */
+	struct io_listener listeners[CONFIG_MAX_LISTEN];
+	uint64_t rated_ns;
+	struct io_msg flush_msg;
+	struct flush *flushes;
+	unsigned flushing;
+	atomic_int flush_error;
+};
+
+/* --- placing connections ------------------------------------------------------------- */
+
+struct arrival {
+	struct io_msg msg;
+	struct iscsi_reactor *where;
+	int fd;
+};
+
+static void arrived(struct io_msg *m)
+{
+	struct arrival *a = container_of(m, struct arrival, msg);
+
+	iscsi_reactor_adopt(a->where, a->fd);
+	free(a);
+}
+
+/* Commands per interval of a second or more; old enough to be true, young enough to matter. */
+static void update_rates(struct server *s, uint64_t now)
+{
+	if (now - s->rated_ns < UINT64_C(1000000000))
+		return;
+	s->rated_ns = now;
+	for (unsigned i = 0; i < s->nthreads; i++) {
+		struct reactor_thread *t = &s->threads[i];
+		uint64_t n = atomic_load_explicit(&t->iscsi->ncommands, memory_order_relaxed);
+
+		t->rate = n - t->seen_commands;
+		t->seen_commands = n;
+	}
+}
+
+static struct iscsi_reactor *place(struct server *s)
+{
+	struct reactor_thread *best = &s->threads[0];
+
+	for (unsigned i = 1; i < s->nthreads; i++) {
+		struct reactor_thread *t = &s->threads[i];
+		uint32_t conns = atomic_load_explicit(&t->iscsi->nconns, memory_order_relaxed);
+		uint32_t least = atomic_load_explicit(&best->iscsi->nconns, memory_order_relaxed);
+
+		if (t->rate < best->rate || (t->rate == best->rate && conns < least))
+			best = t;
+	}
+	return best->iscsi;
+}
+
+static void on_accept(struct io_listener *l, int fd)
+{
+	struct server *s = l->owner;
+	struct arrival *a;
+
+	if (fd < 0) {
+		log_error("cannot accept a connection: %s", strerror(-fd));
+		return;
+	}
+	a = malloc(sizeof(*a));
+	if (!a) {
+		log_error("cannot accept a connection: out of memory");
+		close(fd);
+		return;
+	}
+	update_rates(s, io_now_ns(l->io));
+	*a = (struct arrival){ .msg.run = arrived, .where = place(s), .fd = fd };
+	/* counted here, so that a burst of logins spreads before any of them runs */
+	atomic_fetch_add_explicit(&a->where->nconns, 1, memory_order_relaxed);
+	io_post(a->where->io, &a->msg);
+}
+
+static void listener_ended(struct io_listener *l)
+{
+	(void)l;
+}
+
+/* --- a reactor's thread ----------------------------------------------------------------- */
+
+static int reactor_open(struct reactor_thread *t)
+{
+	struct server *s = t->server;
+	int rc = io_uring_engine_new(&t->io, t->index);
+
+	if (rc)
+		return rc;
+	rc = iscsi_reactor_new(&t->iscsi, &s->node, t->io, s->cfg_view.memory_bytes / s->nthreads);
+	if (rc) {
+		io_free(t->io);
+		t->io = NULL;
+		return rc;
+	}
+	s->node.reactors[t->index] = t->iscsi;
+	return 0;
+}
+
+static void listen_all(struct server *s, struct io *io)
+{
+	for (unsigned i = 0; i < s->portals.n; i++) {
+		struct io_listener *l = &s->listeners[i];
+
+		l->fd = s->portals.fds[i];
+		l->owner = s;
+		l->on_accept = on_accept;
+		l->on_end = listener_ended;
+		io_listen_start(io, l);
+	}
+}
+
+static void *reactor_main(void *arg)
+{
+	struct reactor_thread *t = arg;
+	struct server *s = t->server;
+	char name[16];
+	int rc = 0;
+
+	snprintf(name, sizeof(name), "reactor-%u", t->index);
+	pthread_setname_np(pthread_self(), name);
+	t->error = reactor_open(t);
+	if (t->error)
+		atomic_store(&s->failed, true);
+	pthread_barrier_wait(&s->gate);
+	if (!atomic_load(&s->failed)) {
+		if (t->index == 0)
+			listen_all(s, t->io);
+		sem_post(&s->event);
+		while (!rc && !atomic_load_explicit(&t->stop, memory_order_relaxed))
+			rc = io_turn(t->io, true);
+		if (rc)
+			log_error("reactor %u: its engine failed: %s", t->index, strerror(-rc));
+	} else {
+		sem_post(&s->event);
+	}
+	if (t->iscsi)
+		iscsi_reactor_free(t->iscsi);
+	if (t->io)
+		io_free(t->io);
+	return NULL;
+}
+
+/* --- start --------------------------------------------------------------------------------- */
+
+static int start_threads(struct server *s, char *why, size_t why_cap)
+{
+	int rc = -pthread_barrier_init(&s->gate, NULL, s->nthreads);
+
+	for (unsigned i = 0; !rc && i < s->nthreads; i++) {
+		struct reactor_thread *t = &s->threads[i];
+
+		t->server = s;
+		t->index = i;
+		rc = -pthread_create(&t->thread, NULL, reactor_main, t);
+		t->started = !rc;
+	}
+	if (rc) {
+		/* UNTESTED: those that started wait at the gate for ever; the process is about to
+		 * end */
+		snprintf(why, why_cap, "cannot start a thread: %s", strerror(-rc));
+		return rc;
+	}
+	for (unsigned i = 0; i < s->nthreads; i++)
+		sem_wait(&s->event);
+	for (unsigned i = 0; i < s->nthreads && !rc; i++)
+		rc = s->threads[i].error;
+	if (rc)
+		snprintf(why, why_cap,
+			 "io_uring is not to be had: %s; it needs Linux 6.1, and a container whose "
+			 "seccomp profile allows it",
+			 strerror(-rc));
+	return rc;
+}
+
+static void join_threads(struct server *s)
+{
+	for (unsigned i = 0; i < s->nthreads; i++)
+		if (s->threads[i].started)
+			pthread_join(s->threads[i].thread, NULL);
+}
+
+static void server_free(struct server *s)
+{
+	portals_close(&s->portals);
+	iscsi_node_fini(&s->node);
+	volumes_close(&s->volumes);
+	sem_destroy(&s->event);
+	free(s->threads);
+	free(s->flushes);
+	free(s);
+}
+
+int server_start(struct server **out, const struct config *cfg, char *why, size_t why_cap)
+{
+	struct server *s = calloc(1, sizeof(*s));
+	int rc = -ENOMEM;
+
+	snprintf(why, why_cap, "out of memory");
+	if (!s)
+		return rc;
+	s->cfg_view = *cfg;
+	s->nthreads = cfg->reactors;
+	s->threads = calloc(s->nthreads, sizeof(*s->threads));
+	s->flushes = calloc(cfg->nvolumes, sizeof(*s->flushes));
+	if (!s->threads || !s->flushes || sem_init(&s->event, 0, 0) || iscsi_node_init(&s->node))
+		goto err_free;
+	s->node.allow = cfg->allow;
+	s->node.nallow = cfg->nallow;
+	s->node.nreactors = s->nthreads;
+	rc = volumes_open(&s->volumes, cfg, &s->node, why, why_cap);
+	if (!rc)
+		rc = portals_open(&s->portals, cfg, &s->node, why, why_cap);
+	if (!rc)
+		rc = start_threads(s, why, why_cap);
+	if (rc) {
+		join_threads(s);
+		server_free(s);
+		return rc;
+	}
+	log_info("ready: %u volume%s, %u reactor%s (%s)", cfg->nvolumes,
+		 cfg->nvolumes == 1 ? "" : "s", s->nthreads, s->nthreads == 1 ? "" : "s",
+		 s->threads[0].io->ops->name);
+	*out = s;
+	return 0;
+
+err_free:
+	free(s->threads);
+	free(s->flushes);
+	free(s);
+	return rc;
+}
+
+/* --- stop ---------------------------------------------------------------------------------- */
+
+static void drained(struct iscsi_reactor *r)
+{
+	struct server *s = container_of(r->node, struct server, node);
+
+	sem_post(&s->event);
+}
+
+static void drain_here(struct io_msg *m)
+{
+	struct reactor_thread *t = container_of(m, struct reactor_thread, drain_msg);
+
+	if (t->index == 0)
+		for (unsigned i = 0; i < t->server->portals.n; i++)
+			io_listen_stop(&t->server->listeners[i]);
+	iscsi_reactor_drain(t->iscsi, DRAIN_BOUND_S * UINT64_C(1000000000), drained);
+}
+
+static void stop_here(struct io_msg *m)
+{
+	struct reactor_thread *t = container_of(m, struct reactor_thread, stop_msg);
+
+	atomic_store_explicit(&t->stop, true, memory_order_relaxed);
+}
+
+static void flushed(struct bs_req *req, int res)
+{
+	struct flush *f = container_of(req, struct flush, req);
+	struct server *s = f->server;
+
+	if (res) {
+		log_error("volume %s: the last flush failed: %s; what was not flushed may be lost",
+			  f->volume, strerror(-res));
+		atomic_store(&s->flush_error, res);
+	}
+	if (--s->flushing == 0)
+		sem_post(&s->event);
+}
+
+static void flush_all(struct io_msg *m)
+{
+	struct server *s = container_of(m, struct server, flush_msg);
+
+	s->flushing = 1;
+	for (unsigned i = 0; i < s->volumes.n; i++) {
+		struct backstore *bs = scsi_lu_backstore(s->volumes.all[i].lu);
+		struct flush *f = &s->flushes[i];
+
+		if (bs->read_only)
+			continue;
+		f->server = s;
+		f->volume = scsi_lu_name(s->volumes.all[i].lu);
+		f->req = (struct bs_req){
+			.io = s->threads[0].io,
+			.kind = BS_FLUSH,
+			.done = flushed,
+		};
+		s->flushing++;
+		bs_submit(bs, &f->req);
+	}
+	if (--s->flushing == 0)
+		sem_post(&s->event);
+}
+
+/* @count events, or -ETIMEDOUT. */
+static int await(struct server *s, unsigned count, const struct timespec *until)
+{
+	while (count)
+		if (!sem_clockwait(&s->event, CLOCK_MONOTONIC, until))
+			count--;
+		else if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+/* What a stuck disk still holds after draining: memory that must not be freed. */
+static unsigned zombies(const struct server *s)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < s->nthreads; i++)
+		n += s->threads[i].iscsi->nzombies;
+	return n;
+}
+
+int server_stop(struct server *s)
+{
+	struct timespec until;
+	int rc;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += STOP_BOUND_S;
+	log_info("stopping: asking sessions to log out");
+	for (unsigned i = 0; i < s->nthreads; i++) {
+		s->threads[i].drain_msg.run = drain_here;
+		io_post(s->threads[i].io, &s->threads[i].drain_msg);
+	}
+	rc = await(s, s->nthreads, &until);
+	if (!rc) {
+		s->flush_msg.run = flush_all;
+		io_post(s->threads[0].io, &s->flush_msg);
+		rc = await(s, 1, &until);
+	}
+	if (!rc && zombies(s))
+		rc = -ETIMEDOUT;
+	if (rc) {
+		log_error("stopping: a disk did not answer within %d s; what was not flushed may "
+			  "be lost",
+			  STOP_BOUND_S);
+		return rc;
+	}
+	for (unsigned i = 0; i < s->nthreads; i++) {
+		s->threads[i].stop_msg.run = stop_here;
+		io_post(s->threads[i].io, &s->threads[i].stop_msg);
+	}
+	join_threads(s);
+	rc = atomic_load(&s->flush_error);
+	pthread_barrier_destroy(&s->gate);
+	server_free(s);
+	log_info("stopped");
+	return rc ? -EIO : 0;
+}

@@ -1,0 +1,26 @@
+/* The volumes that are served: each a backstore, its identity, its logical unit and
+ * its target. */
+#pragma once
+
+#include "target/config.h"
+#include "target/iscsi/node.h"
+#include "target/scsi/scsi.h"
+
+#define TARGET_NAME_PREFIX "iqn.2026-11.io.ringlun:"
+
+struct volume {
+	struct scsi_lu *lu;
+	struct scsi_target *target;
+};
+
+struct volumes {
+	struct volume *all;
+	unsigned n;
+};
+
+/* Opens them all and adds their targets to @node. On failure @why has the sentence, and
+ * volumes_close is still to be called. */
+int volumes_open(struct volumes *vs, const struct config *cfg, struct iscsi_node *node, char *why,
+		 size_t why_cap) MUST_CHECK;
+/* No reactor runs any more. */
+void volumes_close(struct volumes *vs);
