@@ -72,6 +72,12 @@ const struct scsi_op scsi_ops[256] = {
 		   scsi_check_sync, .step = scsi_step_sync }, /* SYNC_NV, IMMED */
 	[0x37] = { "READ DEFECT DATA(10)", 10, OP_MEDIUM, 7, 2,
 		   { 0x37, 0, 0x1f, 0, 0, 0, 0, B2, 0 }, .build = scsi_build_defects10 },
+	[0x41] = { "WRITE SAME(10)", 10, OP_BLOCKS | OP_WRITES, 0, 0, USAGE_10(0x41, 0x08),
+		   scsi_check_write_same, .begin = scsi_begin_write_same,
+		   .step = scsi_step_write_same },
+	[0x42] = { "UNMAP", 10, OP_BLOCKS | OP_WRITES | OP_THIN, 0, 0,
+		   { 0x42, 0, 0, 0, 0, 0, GROUP, B2, 0 },
+		   scsi_check_unmap, .begin = scsi_begin_unmap, .step = scsi_step_unmap },
 	[0x5a] = { "MODE SENSE(10)", 10, 0, 7, 2, { 0x5a, 0x18, 0xff, 0xff, 0, 0, 0, B2, 0 },
 		   .build = scsi_build_mode_sense },
 	[0x88] = { "READ(16)", 16, OP_BLOCKS, 0, 0, USAGE_16(0x88, RW),
@@ -80,6 +86,9 @@ const struct scsi_op scsi_ops[256] = {
 		   scsi_check_write, .begin = scsi_begin_blocks, .step = scsi_step_write },
 	[0x91] = { "SYNCHRONIZE CACHE(16)", 16, OP_MEDIUM, 0, 0, USAGE_16(0x91, 0x06),
 		   scsi_check_sync, .step = scsi_step_sync },
+	[0x93] = { "WRITE SAME(16)", 16, OP_BLOCKS | OP_WRITES, 0, 0, USAGE_16(0x93, 0x09),
+		   scsi_check_write_same, .begin = scsi_begin_write_same,
+		   .step = scsi_step_write_same }, /* UNMAP, NDOB */
 	[0x9e] = { .actions = service_actions_in, .nactions = ARRAY_SIZE(service_actions_in) },
 	[0xa0] = { "REPORT LUNS", 12, OP_NO_UA | OP_ANY_LUN, 6, 4,
 		   { 0xa0, 0, 0xff, 0, 0, 0, B4, 0, 0 }, .build = scsi_build_report_luns },
@@ -115,9 +124,14 @@ const struct scsi_op *scsi_op_find(const struct scsi_lu *lu, const uint8_t *cdb,
 
 uint8_t scsi_op_usage(const struct scsi_op *op, const struct scsi_lu *lu, unsigned i)
 {
-	(void)lu;
-	/* SPC-4 6.35.3: the operation code and service action stand for themselves */
-	if (i == 1 && op->action)
-		return (uint8_t)((op->usage[1] & ~0x1f) | op->action);
-	return op->usage[i];
+	uint8_t usage = op->usage[i];
+
+	if (i != 1)
+		return usage;
+	/* SPC-4 6.35.3: operation code and service action stand for themselves */
+	if (op->action)
+		return (uint8_t)((usage & ~0x1f) | op->action);
+	if (op->step == scsi_step_write_same && !lu->thin)
+		return usage & (uint8_t)~0x08; /* UNMAP */
+	return usage;
 }

@@ -1,0 +1,239 @@
+/* UNMAP and WRITE SAME: many blocks at once, with little or no data (SBC-3 5.28, 5.41, 5.42).
+ *
+ * Both may take the backstore several requests. They are run one after another, each
+ * begun when the one before it has ended, so that an aborted command has exactly one
+ * under way. What a unit promises (LBPRZ = 1) is that what was unmapped reads as zeros,
+ * whatever its alignment; the backstore sees to that.
+ *
+ *    UNMAP         a discard per block descriptor; the list is checked whole before the first
+ *    WRITE SAME    of zeros: one request, whatever the length. UNMAP = 1: it may give space back
+ *                  else: the block, repeated in a scratch buffer, in pieces of 1 MiB */
+#include "target/scsi/internal.h"
+#include "target/scsi/sense.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- UNMAP --------------------------------------------------------------------------- */
+
+enum {
+	UNMAP_HEADER_BYTES = 8,
+	UNMAP_DESCRIPTOR_BYTES = 16,
+};
+
+bool scsi_check_unmap(struct scsi_cmd *cmd)
+{
+	unsigned list_bytes = get_be16(cmd->cdb + 7);
+
+	if (list_bytes && list_bytes < UNMAP_HEADER_BYTES) {
+		sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_PARAM_LENGTH);
+		return false;
+	}
+	cmd->dir = SCSI_DIR_OUT;
+	cmd->transfer_bytes = list_bytes;
+	cmd->buffer_bytes = MIN(list_bytes, cmd->out_offered);
+	return true;
+}
+
+/* Returns how many descriptors there are, or -1: the list is not sound. What follows the
+ * last whole descriptor is ignored, as the standard says. */
+static int unmap_count(struct scsi_cmd *cmd)
+{
+	uint8_t header[UNMAP_HEADER_BYTES];
+	uint32_t data_bytes, descriptor_bytes;
+
+	if (scsi_cmd_get(cmd, 0, header, sizeof(header)) < sizeof(header))
+		goto length;
+	data_bytes = get_be16(header) + 2u;
+	descriptor_bytes = get_be16(header + 2);
+	if (data_bytes > cmd->buffer_bytes ||
+	    descriptor_bytes > cmd->buffer_bytes - UNMAP_HEADER_BYTES)
+		goto length;
+	if (descriptor_bytes + UNMAP_HEADER_BYTES > data_bytes ||
+	    descriptor_bytes / UNMAP_DESCRIPTOR_BYTES > SCSI_MAX_UNMAP_DESCRIPTORS) {
+		sense_fail_list(cmd, 2);
+		return -1;
+	}
+	return (int)(descriptor_bytes / UNMAP_DESCRIPTOR_BYTES);
+length:
+	sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_PARAM_LENGTH);
+	return -1;
+}
+
+/* Decodes @n descriptors; those of no blocks are dropped, once their LBA is checked. */
+static bool unmap_decode(struct scsi_cmd *cmd, struct scsi_extent *to, int n)
+{
+	uint64_t total = 0;
+
+	for (int i = 0; i < n; i++) {
+		unsigned at = UNMAP_HEADER_BYTES + (unsigned)i * UNMAP_DESCRIPTOR_BYTES;
+		uint8_t raw[UNMAP_DESCRIPTOR_BYTES];
+		struct scsi_extent e;
+
+		scsi_cmd_get(cmd, at, raw, sizeof(raw));
+		e = (struct scsi_extent){ get_be64(raw), get_be32(raw + 8) };
+		if (!scsi_range_check(cmd, e.lba, e.nblocks))
+			return false;
+		total += e.nblocks;
+		if (total > SCSI_MAX_UNMAP_BLOCKS) {
+			sense_fail_list(cmd, at + 8);
+			return false;
+		}
+		if (e.nblocks)
+			to[cmd->nextents++] = e;
+	}
+	return cmd->nextents > 0;
+}
+
+bool scsi_begin_unmap(struct scsi_cmd *cmd)
+{
+	struct scsi_extent *extents;
+	int n;
+
+	if (!cmd->transfer_bytes)
+		return false;
+	n = unmap_count(cmd);
+	if (n <= 0)
+		return false;
+	extents = malloc((size_t)n * sizeof(*extents));
+	if (!extents) {
+		sense_fail_errno(cmd, BS_DISCARD, -ENOMEM);
+		return false;
+	}
+	cmd->scratch = extents;
+	cmd->extents = extents;
+	return unmap_decode(cmd, extents, n);
+}
+
+bool scsi_step_unmap(struct scsi_cmd *cmd)
+{
+	const struct scsi_extent *e;
+
+	if (cmd->step == cmd->nextents)
+		return false;
+	e = &cmd->extents[cmd->step++];
+	scsi_cmd_submit(cmd, BS_DISCARD, e->lba, e->nblocks, 0, NULL, 0);
+	return true;
+}
+
+/* --- WRITE SAME ------------------------------------------------------------------------ */
+
+enum {
+	CDB_UNMAP = 0x08,
+	CDB_NDOB = 0x01, /* no Data-Out buffer: as though it were zeros */
+	PIECE_BYTES = 1 << 20,
+	PATTERN_BYTES = 64 << 10,
+	PIECE_IOVS = PIECE_BYTES / PATTERN_BYTES,
+	PATTERN_ALIGN = 4096, /* enough for any direct I/O */
+};
+
+/* The same memory, again and again. */
+struct pattern {
+	struct iovec iov[PIECE_IOVS];
+	uint8_t bytes[PATTERN_BYTES] __attribute__((aligned(PATTERN_ALIGN)));
+};
+
+static bool has_no_data(const struct scsi_cmd *cmd)
+{
+	return cmd->op->cdb_bytes == 16 && cmd->cdb[1] & CDB_NDOB;
+}
+
+/* No blocks means all that follow (WSNZ = 0 in VPD B0). */
+static bool check_same_range(struct scsi_cmd *cmd)
+{
+	struct scsi_lu *lu = cmd->lu;
+	unsigned length_at = scsi_cdb_range(cmd);
+
+	if (!cmd->nblocks && cmd->lba < lu->nblocks)
+		cmd->nblocks = lu->nblocks - cmd->lba;
+	/* at the very end there is no block left that could be meant */
+	if (!scsi_range_check(cmd, cmd->lba, MAX(cmd->nblocks, 1)))
+		return false;
+	if (cmd->nblocks > (uint64_t)SCSI_MAX_WRITE_SAME_BYTES >> lu->shift) {
+		sense_fail_cdb(cmd, length_at, 7);
+		return false;
+	}
+	return true;
+}
+
+bool scsi_check_write_same(struct scsi_cmd *cmd)
+{
+	if (cmd->cdb[1] & CDB_UNMAP && !cmd->lu->thin) {
+		sense_fail_cdb(cmd, 1, 3);
+		return false;
+	}
+	if (!check_same_range(cmd))
+		return false;
+	if (has_no_data(cmd))
+		return true;
+	cmd->dir = SCSI_DIR_OUT;
+	cmd->transfer_bytes = cmd->lu->bs->block_bytes;
+	/* Part of a block is no pattern, and of two nobody can tell which is meant. */
+	if (cmd->out_offered != cmd->transfer_bytes) {
+		sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_UNIT);
+		return false;
+	}
+	cmd->buffer_bytes = cmd->out_offered;
+	return true;
+}
+
+static struct pattern *pattern_new(const uint8_t *block, size_t block_bytes)
+{
+	struct pattern *p = aligned_alloc(PATTERN_ALIGN, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	for (size_t at = 0; at < PATTERN_BYTES; at += block_bytes)
+		memcpy(p->bytes + at, block, block_bytes);
+	return p;
+}
+
+bool scsi_begin_write_same(struct scsi_cmd *cmd)
+{
+	uint8_t block[4096] = { 0 };
+	size_t len = cmd->lu->bs->block_bytes;
+
+	if (!has_no_data(cmd))
+		scsi_cmd_get(cmd, 0, block, len);
+	if (!block[0] && !memcmp(block, block + 1, len - 1))
+		return true;
+	cmd->scratch = pattern_new(block, len);
+	if (!cmd->scratch)
+		sense_fail_errno(cmd, BS_WRITE, -ENOMEM);
+	return cmd->scratch;
+}
+
+static void submit_piece(struct scsi_cmd *cmd, uint64_t at, uint64_t nblocks)
+{
+	struct pattern *p = cmd->scratch;
+	size_t left = (size_t)(nblocks << cmd->lu->shift);
+	int n = 0;
+
+	for (; left; n++) {
+		size_t len = MIN(left, (size_t)PATTERN_BYTES);
+
+		p->iov[n] = (struct iovec){ p->bytes, len };
+		left -= len;
+	}
+	scsi_cmd_submit(cmd, BS_WRITE, cmd->lba + at, nblocks, 0, p->iov, n);
+}
+
+bool scsi_step_write_same(struct scsi_cmd *cmd)
+{
+	uint64_t piece = (uint64_t)PIECE_BYTES >> cmd->lu->shift;
+	uint64_t at = cmd->step * piece;
+
+	if (!cmd->scratch) {
+		if (cmd->step++)
+			return false;
+		scsi_cmd_submit(cmd, BS_WRITE_ZEROES, cmd->lba, cmd->nblocks,
+				cmd->cdb[1] & CDB_UNMAP ? BS_MAY_UNMAP : 0, NULL, 0);
+		return true;
+	}
+	if (at >= cmd->nblocks)
+		return false;
+	cmd->step++;
+	submit_piece(cmd, at, MIN(piece, cmd->nblocks - at));
+	return true;
+}
