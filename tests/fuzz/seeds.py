@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""Writes the committed corpora of fuzz_pdu and fuzz_keys: small, each with a reason.
+
+Run it in this folder after a change of an input's form; what the fuzzer finds
+worth keeping is added by hand, under a name that says why."""
+
+import os
+import struct
+
+
+def bhs(opcode, data_len=0, ahs_words=0, flags=0x80, rest=b""):
+    head = struct.pack(">BB2xI", opcode, flags, ahs_words << 24 | data_len) + rest
+    return head.ljust(48, b"\0")
+
+
+def pdu(opcode, data=b"", ahs=b"", **kw):
+    assert len(ahs) % 4 == 0
+    return bhs(opcode, len(data), len(ahs) // 4, **kw) + ahs + data + bytes(-len(data) % 4)
+
+
+def write(folder, name, content):
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus", folder)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(content)
+
+
+def choice(max_data=4095, how=0, cuts=1):
+    return struct.pack(">HBB", max_data, how, cuts)
+
+
+EXT_CDB = struct.pack(">HBx", 17, 1) + bytes(16)
+TEXT = b"InitiatorName=iqn.2005-03.org.open-iscsi:4f2a\0SessionType=Normal\0"
+
+PDU = {
+    "nop": choice() + pdu(0x40),
+    "nop-ping-3-bytes": choice() + pdu(0x40, b"abc"),
+    "login": choice() + pdu(0x43, TEXT),
+    "all-lengths-mod-4": choice(cuts=9) + b"".join(pdu(0x00, bytes(n)) for n in range(9)),
+    "immediate-write": choice(how=4, cuts=77) + pdu(0x01, b"w" * 512, flags=0xa1),
+    "extended-cdb": choice(cuts=3) + pdu(0x01, b"", EXT_CDB, flags=0xc1),
+    "longest-ahs": choice(cuts=5) + pdu(0x01, b"xy", bytes(1020)),
+    "data-out-burst": choice(how=4, cuts=33) + b"".join(
+        pdu(0x05, bytes([n]) * 100, flags=0x80 if n == 3 else 0) for n in range(4)),
+    "half-placed": choice(how=1, cuts=21) + pdu(0x05, b"d" * 99) + pdu(0x40),
+    "nothing-placed": choice(how=2) + pdu(0x05, b"d" * 99) + pdu(0x40),
+    "longest-allowed": choice(max_data=512, cuts=200) + pdu(0x05, b"m" * 512),
+    "one-too-long": choice(max_data=512) + pdu(0x05, b"m" * 513),
+    "length-all-ones": choice() + bhs(0x05, 0xffffff, 255) + bytes(100),
+    "header-refused": choice(how=0x80) + pdu(0x40) * 10,
+    "pdu-refused": choice(how=0x40) + pdu(0x40, b"1") * 10,
+    "ends-in-header": choice() + pdu(0x40, b"full") + bhs(0x40)[:20],
+    "ends-in-padding": choice() + pdu(0x40, b"12345")[:-1],
+}
+
+
+def keys(*texts, how=0):
+    """texts: (phase, "Key=Value|Key=Value|"); phase + 0x10: then we declare."""
+    return bytes([how]) + b"\xff".join(
+        bytes([phase]) + text.replace("|", "\0").encode() for phase, text in texts)
+
+
+SEC, OPER, FULL, DECLARE = 0, 1, 2, 0x10
+WHO = "InitiatorName=iqn.2005-03.org.open-iscsi:4f2a|InitiatorAlias=host|"
+TO = "TargetName=iqn.2026-11.io.ringlun:disk|SessionType=Normal|"
+OFFER = ("HeaderDigest=None|DataDigest=None|DefaultTime2Wait=2|DefaultTime2Retain=0|IFMarker=No|"
+         "OFMarker=No|ErrorRecoveryLevel=0|InitialR2T=No|ImmediateData=Yes|MaxBurstLength=16776192|"
+         "FirstBurstLength=262144|MaxOutstandingR2T=1|MaxConnections=1|DataPDUInOrder=Yes|"
+         "DataSequenceInOrder=Yes|MaxRecvDataSegmentLength=262144|")
+
+KEYS = {
+    "open-iscsi": keys((OPER | DECLARE, WHO + TO + OFFER)),
+    "libiscsi-says-it-twice": keys((SEC, WHO + TO + "AuthMethod=CHAP,None|"),
+                                   (OPER | DECLARE, WHO + TO + OFFER)),
+    "discovery": keys((SEC, WHO + "SessionType=Discovery|AuthMethod=None|"),
+                      (OPER | DECLARE, "MaxRecvDataSegmentLength=32768|MaxBurstLength=512|"),
+                      (FULL, "SendTargets=All|")),
+    "send-targets-normal": keys((OPER, WHO + TO), (FULL, "SendTargets=|"),
+                                (FULL, "SendTargets=iqn.2026-11.io.ringlun:disk|")),
+    "we-offer": keys((OPER | DECLARE, WHO), (OPER, "MaxBurstLength=8192|ImmediateData=No|"
+                                                   "FirstBurstLength=Irrelevant|"), how=1),
+    "answers-too-much": keys((OPER | DECLARE, WHO), (OPER, "MaxBurstLength=65536|"), how=1),
+    "no-unsolicited-data": keys((OPER, "FirstBurstLength=512|InitialR2T=Yes|ImmediateData=No|")),
+    "burst-order": keys((OPER, "FirstBurstLength=65536|MaxBurstLength=4096|")),
+    "out-of-range": keys((OPER, "MaxBurstLength=4294967296|ErrorRecoveryLevel=3|"
+                                "DefaultTime2Wait=0xffffffffff|MaxConnections=-1|")),
+    "markers": keys((OPER, "OFMarker=Yes|IFMarker=No|OFMarkInt=2048~8192|IFMarkInt=1~2|")),
+    "unknown": keys((SEC, "X-com.example.a=1|"), (OPER, "Y#b=|Z-c=NotUnderstood|"), (FULL, "Q=1|")),
+    "newer": keys((OPER, "TaskReporting=FastAbort,RFC3720|iSCSIProtocolLevel=2|"
+                         "X#NodeArchitecture=Linux|")),
+    "twice": keys((OPER, "MaxBurstLength=4096|MaxBurstLength=4096|")),
+    "target-only": keys((SEC, "TargetAlias=x|"), (SEC, "TargetAddress=1.2.3.4:3260,1|")),
+    "no-room": keys((OPER, OFFER), how=0x80 | 0x44),
+    "no-equals": keys((OPER, "InitialR2T|")),
+    "no-nul": keys((OPER, "InitialR2T=Yes")),
+    "max-recv-changes": keys((OPER, "MaxRecvDataSegmentLength=8192|"),
+                             (FULL, "MaxRecvDataSegmentLength=65536|"),
+                             (FULL, "MaxRecvDataSegmentLength=1|")),
+    "names": keys((SEC, "InitiatorName=EUI.02004567A425678D|TargetName=naa.52004567ba64678d|"
+                        "InitiatorAlias=\u00e4\u20ac\U0001f600|")),
+}
+
+for seed, data in PDU.items():
+    write("fuzz_pdu", seed, data)
+for seed, data in KEYS.items():
+    write("fuzz_keys", seed, data)
