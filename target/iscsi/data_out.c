@@ -1,10 +1,13 @@
 /* Data-Out: what comes unasked, and what R2Ts ask for (RFC 7143 11.7, 11.8).
  *
- * DataPDUInOrder and DataSequenceInOrder are Yes: within a burst the next offset and
- * the next DataSN are the only right ones. Anything else is a protocol error, and at
- * ErrorRecoveryLevel 0 that ends the session; no byte of it is placed. */
+ * DataPDUInOrder and DataSequenceInOrder are Yes: within a burst the next offset is the
+ * only right one. Anything else is a protocol error, and at ErrorRecoveryLevel 0 that
+ * ends the session; no byte of it is placed. A wrong DataSN means that a PDU was lost (7.9): the
+ * rest of the burst is received to nowhere, and the command fails. */
 #include "target/iscsi/conn.h"
 #include "target/iscsi/task.h"
+
+#include "backstore/base/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,8 +28,6 @@ static const char *check_unsolicited(const struct task *t, const struct bhs_data
 
 	if (!t->unsolicited)
 		return "unsolicited Data-Out after the final one";
-	if (be32_get(h->data_sn) != t->unsolicited_sn)
-		return "DataSN out of order";
 	if (be32_get(h->offset) != t->got_bytes)
 		return "buffer offset out of order";
 	if (t->got_bytes > limit || len > limit - t->got_bytes)
@@ -38,8 +39,6 @@ static const char *check_solicited(const struct r2t *r, const struct bhs_data_ou
 {
 	if (!r)
 		return "unknown target transfer tag";
-	if (be32_get(h->data_sn) != r->data_sn)
-		return "DataSN out of order";
 	if (be32_get(h->offset) != r->off_bytes + r->got_bytes)
 		return "buffer offset out of order";
 	if (len > r->len_bytes - r->got_bytes)

@@ -242,6 +242,8 @@ void task_advance(struct task *t)
 {
 	if (t->unsolicited)
 		return; /* more is coming unasked */
+	if (t->ended && t->nr2ts)
+		return; /* asked for before it failed: all of it comes before the answer (7.8) */
 	if (t->ended)
 		answer(t);
 	else if (t->cmd.dir == SCSI_DIR_OUT && t->filled_bytes < t->buffer_bytes)
