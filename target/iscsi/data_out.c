@@ -51,12 +51,18 @@ static const char *check_solicited(const struct r2t *r, const struct bhs_data_ou
 int data_out_place(struct task *t, const struct bhs_data_out *h, uint32_t len, struct iovec *dst,
 		   int *dst_cnt, const char **why)
 {
-	uint32_t ttt = be32_get(h->ttt);
+	bool unsolicited = be32_get(h->ttt) == ISCSI_NO_TAG;
+	const struct r2t *r = find_r2t(t, be32_get(h->ttt));
 
-	*why = ttt == ISCSI_NO_TAG ? check_unsolicited(t, h, len)
-				   : check_solicited(find_r2t(t, ttt), h, len);
+	*why = unsolicited ? check_unsolicited(t, h, len) : check_solicited(r, h, len);
 	if (*why)
 		return -EPROTO;
+	if (be32_get(h->data_sn) != (unsolicited ? t->unsolicited_sn : r->data_sn) && !t->ended) {
+		log_warn("%s %s: Data-Out out of sequence, the command fails",
+			 t->session->conn->peer, t->session->initiator);
+		scsi_cmd_fail(&t->cmd, 0x0b, 0x47, 0x05); /* protocol service CRC error (7.8) */
+		t->ended = true;
+	}
 	*dst_cnt = t->ended ? 0 : task_slice(t, be32_get(h->offset), len, dst, PDU_RX_MAX_IOV);
 	return 0;
 }

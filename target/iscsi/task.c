@@ -103,6 +103,7 @@ struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
 	s->by_itt[bucket] = t;
 	s->ntasks++;
 	s->nimmediate += t->immediate;
+	task_order_enter(t);
 	atomic_store_explicit(&r->ncommands,
 			      atomic_load_explicit(&r->ncommands, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
@@ -135,7 +136,9 @@ void task_leave_session(struct task *t)
 	s->nimmediate -= t->immediate;
 	if (!t->immediate)
 		session_credit(s);
+	s->nheld -= t->state == TASK_HELD;
 	t->session = NULL;
+	task_order_leave(s, t);
 }
 
 void task_free(struct task *t)
@@ -225,7 +228,7 @@ static void tick(struct io_timer *timer)
 		io_timer_set(r->io, timer, now + TICK_NS);
 }
 
-static void run(struct task *t)
+void task_run(struct task *t)
 {
 	struct iscsi_reactor *r = t->reactor;
 
@@ -238,6 +241,12 @@ static void run(struct task *t)
 	scsi_cmd_run(&t->cmd);
 }
 
+static void hold(struct task *t)
+{
+	t->state = TASK_HELD;
+	t->session->nheld++;
+}
+
 void task_advance(struct task *t)
 {
 	if (t->unsolicited)
@@ -248,8 +257,10 @@ void task_advance(struct task *t)
 		answer(t);
 	else if (t->cmd.dir == SCSI_DIR_OUT && t->filled_bytes < t->buffer_bytes)
 		data_out_solicit(t);
+	else if (likely(task_may_run(t)))
+		task_run(t);
 	else
-		run(t);
+		hold(t);
 }
 
 static void command_done(struct scsi_cmd *cmd)

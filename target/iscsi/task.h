@@ -1,6 +1,7 @@
 /* A task: one SCSI command from its PDU to its response.
  *
  *    COLLECTING ──all Data-Out is here──▶ RUNNING ──done──▶ ANSWERING ──sent──▶ (free)
+ *        │ └─ an ORDERED task is in the way ─▶ HELD ──┘ (▲)
  *        │ abort                             │ abort, disk has it
  *        ▼                                   ▼
  *     DROPPED (data in flight is               ZOMBIE (no session; its range is fenced)
@@ -21,6 +22,7 @@ enum {
 enum task_state {
 	TASK_FREE,
 	TASK_COLLECTING,
+	TASK_HELD,
 	TASK_RUNNING,
 	TASK_ANSWERING,
 	TASK_DROPPED,
@@ -88,6 +90,8 @@ void task_blocks_free(struct iscsi_reactor *r);
 void task_start(struct task *t);
 /* Goes on after Data-Out (or the header) is complete: asks for more, runs, or answers. */
 void task_advance(struct task *t);
+/* Hands it to the device server: all its data are here, and it is its turn. */
+void task_run(struct task *t);
 /* Ends it without an answer, because of a TMF or the end of its session. In bounded
  * time: what the disk has becomes a zombie. Not for tasks that are ANSWERING. */
 void task_abort(struct task *t);
@@ -108,3 +112,9 @@ enum tx_fill data_out_fill(struct task *t, struct tx *tx);
 
 /* data_in.c: Data-In PDUs and the SCSI Response. */
 enum tx_fill data_in_fill(struct task *t, struct tx *tx);
+
+/* task_order.c */
+bool task_may_run(const struct task *t);
+void task_order_enter(struct task *t);
+/* @left has just left the session's list; runs what waited for it. */
+void task_order_leave(struct session *s, const struct task *left);

@@ -26,7 +26,7 @@ static int respond(struct conn *c, be32 itt, enum iscsi_tmf_response response)
 
 static bool is_abortable(const struct task *t)
 {
-	return t->state == TASK_COLLECTING || t->state == TASK_RUNNING;
+	return t->state == TASK_COLLECTING || t->state == TASK_HELD || t->state == TASK_RUNNING;
 }
 
 static void abort_on(struct session *s, const struct scsi_lu *lu)
