@@ -12,6 +12,7 @@
 #include "backstore/base/mailbox.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -20,12 +21,15 @@ int mailbox_init(struct mailbox *box)
 {
 	atomic_init(&box->newest, NULL);
 	atomic_init(&box->asleep, false);
+	atomic_init(&box->posters, 0);
 	box->wake_fd = eventfd(0, EFD_CLOEXEC);
 	return box->wake_fd < 0 ? -errno : 0;
 }
 
 void mailbox_fini(struct mailbox *box)
 {
+	while (atomic_load(&box->posters))
+		sched_yield();
 	close(box->wake_fd);
 }
 
@@ -42,11 +46,13 @@ void mailbox_post(struct mailbox *box, struct io_msg *m)
 {
 	struct io_msg *newest = atomic_load_explicit(&box->newest, memory_order_relaxed);
 
+	atomic_fetch_add_explicit(&box->posters, 1, memory_order_relaxed);
 	do
 		m->next = newest;
 	while (!atomic_compare_exchange_weak(&box->newest, &newest, m));
 	if (atomic_load(&box->asleep) && atomic_exchange(&box->asleep, false))
 		ring_bell(box);
+	atomic_fetch_sub_explicit(&box->posters, 1, memory_order_release);
 }
 
 bool mailbox_sleep(struct mailbox *box)

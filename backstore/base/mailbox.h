@@ -14,11 +14,14 @@
 struct mailbox {
 	_Atomic(struct io_msg *) newest;
 	atomic_bool asleep;
+	atomic_uint posters; /* threads inside mailbox_post */
 	int wake_fd; /* eventfd, blocking: readable when a sleeper has mail */
 };
 
 /* Returns 0 or -errno. */
 int mailbox_init(struct mailbox *box) MUST_CHECK;
+/* Waits for posters that are about to return: a message may have been run, and be
+ * the last one, before the call that posted it has. */
 void mailbox_fini(struct mailbox *box);
 
 /* From any thread. */
