@@ -14,8 +14,8 @@
 enum bs_kind {
 	BS_READ,
 	BS_WRITE,
-	BS_FLUSH,        /* all writes completed before it, on any reactor, are durable */
-	BS_DISCARD,      /* reads zeros afterwards; space is given back where it can be */
+	BS_FLUSH,	 /* all writes completed before it, on any reactor, are durable */
+	BS_DISCARD,	 /* reads zeros afterwards; space is given back where it can be */
 	BS_WRITE_ZEROES, /* reads zeros afterwards */
 };
 
@@ -39,7 +39,7 @@ struct bs_req {
 	unsigned flags;
 	uint64_t off_bytes, len_bytes; /* multiples of block_bytes; flush: both 0 */
 	const struct iovec *iov;       /* borrowed until done(); read and write only */
-	int iovcnt;                    /* at most BS_MAX_IOV */
+	int iovcnt;		       /* at most BS_MAX_IOV */
 	void (*done)(struct bs_req *req, int res);
 
 	/* the backstore's own, from submit to done() */
@@ -70,12 +70,12 @@ struct bs_ops {
 struct backstore {
 	const struct bs_ops *ops;
 	uint64_t size_bytes;
-	uint32_t block_bytes;     /* smallest unit of a request: 512 or 4096 */
-	uint32_t physical_bytes;  /* unit without read-modify-write, >= block_bytes */
-	uint32_t align_bytes;     /* of the memory behind iovecs, 1 = any */
-	uint32_t discard_bytes;   /* granularity of giving space back, 0 = it cannot */
+	uint32_t block_bytes;	 /* smallest unit of a request: 512 or 4096 */
+	uint32_t physical_bytes; /* unit without read-modify-write, >= block_bytes */
+	uint32_t align_bytes;	 /* of the memory behind iovecs, 1 = any */
+	uint32_t discard_bytes;	 /* granularity of giving space back, 0 = it cannot */
 	bool read_only;
-	bool write_cache;         /* a completed write may be lost at power loss until flushed */
+	bool write_cache; /* a completed write may be lost at power loss until flushed */
 	bool rotational;
 };
 
@@ -87,15 +87,16 @@ enum bs_cache { BS_CACHE_DIRECT, BS_CACHE_BUFFERED };
 
 /* How an operator names a backstore; strings are borrowed for the call. */
 struct bs_spec {
-	const char *path;      /* "memory:", "null:", a file or a device */
-	uint64_t size_bytes;   /* 0 = as large as what is there */
-	uint32_t block_bytes;  /* 512 or 4096 */
+	const char *path;     /* "memory:", "null:", a file or a device */
+	uint64_t size_bytes;  /* 0 = as large as what is there */
+	uint32_t block_bytes; /* 512 or 4096 */
 	enum bs_cache cache;
-	bool writethrough;     /* every write is durable before done(); write_cache is false */
+	bool writethrough; /* every write is durable before done(); write_cache is false */
 	bool read_only;
-	unsigned reactors;     /* how many reactors will submit: io->index < this */
+	unsigned reactors;	 /* how many reactors will submit: io->index < this */
 	const char *runtime_dir; /* for what must outlive the process but not a boot; NULL = none */
-	const uint8_t *uuid;   /* 16 bytes; names the latch in runtime_dir; NULL = none */
+	const uint8_t *uuid;	 /* 16 bytes; names the latch in runtime_dir; NULL = none */
+	bool recover;		 /* accepts what a failed sync may have lost: clears the latch */
 };
 
 /* Opens (a file that is absent is made sparse where a size is given), locks it

@@ -1,0 +1,28 @@
+/* What files and block devices have in common: requests on an open descriptor. */
+#pragma once
+
+#include "backstore/backstore.h"
+#include "backstore/latch.h"
+
+enum {
+	/* At the kernel's workers at once, per volume and reactor. The engine's pool
+	 * must be larger than the sum for the volumes that may stall together. */
+	DISK_WRITE_LANE = 16,
+	DISK_READ_LANE = 16,
+};
+
+struct disk_params {
+	const char *type; /* static */
+	const char *name; /* for the log; copied */
+	int fd;		  /* taken on success */
+	uint64_t size_bytes;
+	uint32_t block_bytes, physical_bytes, align_bytes, discard_bytes;
+	uint32_t punch_bytes; /* pieces not aligned to it are zeroed by writing */
+	bool buffered, writethrough, read_only, rotational;
+	unsigned reactors;
+	struct latch latch; /* taken on success */
+	bool latched;
+};
+
+/* Returns 0 or -ENOMEM. */
+int disk_new(struct backstore **out, const struct disk_params *p) MUST_CHECK;
