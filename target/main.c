@@ -22,26 +22,36 @@ static void raise_file_limit(void)
 	}
 }
 
+static void config_free(struct config *cfg)
+{
+	config_fini(cfg);
+	free(cfg);
+}
+
 int main(int argc, char **argv)
 {
 	char why[CONFIG_WHY_BYTES] = "";
-	struct config cfg;
+	struct config *cfg = calloc(1, sizeof(*cfg)); /* large for a stack */
 	struct server *server;
 	sigset_t set;
 	int sig, rc;
 
-	switch (config_parse(&cfg, argc, argv, why, sizeof(why))) {
+	if (!cfg) {
+		fprintf(stderr, "ringlund: out of memory\n");
+		return EXIT_FAILURE;
+	}
+	switch (config_parse(cfg, argc, argv, why, sizeof(why))) {
 	case CONFIG_EXIT:
-		config_fini(&cfg);
+		config_free(cfg);
 		return EXIT_SUCCESS;
 	case CONFIG_BAD:
 		fprintf(stderr, "ringlund: %s\n", why);
-		config_fini(&cfg);
+		config_free(cfg);
 		return EXIT_USAGE;
 	case CONFIG_RUN:
 		break;
 	}
-	log_set_level(cfg.log_level);
+	log_set_level(cfg->log_level);
 	raise_file_limit();
 	/* Blocked before threads are made, so that only sigwait gets them. */
 	sigemptyset(&set);
@@ -50,10 +60,10 @@ int main(int argc, char **argv)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 
-	rc = server_start(&server, &cfg, why, sizeof(why));
+	rc = server_start(&server, cfg, why, sizeof(why));
 	if (rc) {
 		log_error("%s", why);
-		config_fini(&cfg);
+		config_free(cfg);
 		return EXIT_FAILURE;
 	}
 	do {
@@ -62,6 +72,6 @@ int main(int argc, char **argv)
 	rc = server_stop(server);
 	if (rc == -ETIMEDOUT) /* a disk still writes from or to our memory: nothing can be freed */
 		_exit(EXIT_FAILURE);
-	config_fini(&cfg);
+	config_free(cfg);
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -44,7 +44,7 @@ void iscsi_node_fini(struct iscsi_node *node)
 	while ((l = list_pop(&node->targets))) {
 		struct iscsi_target *t = list_entry(l, struct iscsi_target, link);
 
-		free(t->used_bytes);
+		free(t->accounts);
 		free(t);
 	}
 	pthread_mutex_destroy(&node->lock);
@@ -62,11 +62,12 @@ int iscsi_node_add_target(struct iscsi_node *node, const char *name, struct scsi
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
-	t->used_bytes = calloc(reactors, sizeof(*t->used_bytes));
-	if (!t->used_bytes) {
+	t->accounts = aligned_alloc(sizeof(*t->accounts), reactors * sizeof(*t->accounts));
+	if (!t->accounts) {
 		free(t);
 		return -ENOMEM;
 	}
+	memset(t->accounts, 0, reactors * sizeof(*t->accounts));
 	strcpy(t->name, name);
 	t->scsi = scsi;
 	t->shared = shared;

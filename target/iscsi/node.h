@@ -21,13 +21,17 @@ enum {
 	ISCSI_PORTAL_GROUP = 1,
 };
 
+/* A target's buffers on one reactor, which alone looks at it; a cache line of its own. */
+struct iscsi_account {
+	_Alignas(64) uint64_t used_bytes;
+};
+
 struct iscsi_target {
 	struct list link;
 	char name[ISCSI_NAME_BYTES];
 	struct scsi_target *scsi; /* borrowed */
 	bool shared;		  /* takes several initiator names at a time */
-	/* Buffer bytes in use, by reactor; each is written by its reactor only. */
-	uint64_t *used_bytes;
+	struct iscsi_account *accounts; /* by reactor */
 };
 
 /* Where we listen, as SendTargets tells it. */

@@ -91,7 +91,7 @@ struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
 	t->flags = h->flags;
 	t->immediate = h->opcode & ISCSI_IMMEDIATE;
 	t->unsolicited = (h->flags & ISCSI_CMD_WRITE) && !(h->flags & ISCSI_FINAL);
-	t->used_bytes = &s->target->used_bytes[r->io->index];
+	t->used_bytes = &s->target->accounts[r->io->index].used_bytes;
 	t->cmd.nexus = s->nexus;
 	t->cmd.io = r->io;
 	t->cmd.done = command_done;

@@ -53,17 +53,17 @@ static void write_address(struct keys_writer *w, const struct sockaddr_storage *
 
 	if (sa->ss_family == AF_INET) {
 		inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, addr, sizeof(addr));
-		snprintf(value, sizeof(value), "%s:%u,%u", addr, ntohs(port), ISCSI_PORTAL_GROUP);
+		snprintf(value, sizeof(value), "%s:%u,%d", addr, ntohs(port), ISCSI_PORTAL_GROUP);
 	} else {
 		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)sa)->sin6_addr;
 
 		if (IN6_IS_ADDR_V4MAPPED(in6)) {
 			inet_ntop(AF_INET, in6->s6_addr + 12, addr, sizeof(addr));
-			snprintf(value, sizeof(value), "%s:%u,%u", addr, ntohs(port),
+			snprintf(value, sizeof(value), "%s:%u,%d", addr, ntohs(port),
 				 ISCSI_PORTAL_GROUP);
 		} else {
 			inet_ntop(AF_INET6, in6, addr, sizeof(addr));
-			snprintf(value, sizeof(value), "[%s]:%u,%u", addr, ntohs(port),
+			snprintf(value, sizeof(value), "[%s]:%u,%d", addr, ntohs(port),
 				 ISCSI_PORTAL_GROUP);
 		}
 	}

@@ -135,7 +135,8 @@ int tmf_pdu(struct conn *c)
 	enum iscsi_tmf function = (enum iscsi_tmf)(h->flags & 0x7f);
 	struct scsi_lu *lu = scsi_nexus_lu(c->session->nexus, h->lun);
 
-	log_info("%s %s: task management function %d", c->peer, c->session->initiator, function);
+	log_info("%s %s: task management function %u", c->peer, c->session->initiator,
+		 (unsigned)function);
 	switch (function) {
 	case ISCSI_TMF_ABORT_TASK:
 		return respond(c, h->itt, abort_task(c, h));
