@@ -115,6 +115,8 @@ int volumes_open(struct volumes *vs, const struct config *cfg, struct iscsi_node
 {
 	char reason[CONFIG_WHY_BYTES];
 
+	/* where it cannot be made, the volume that needs it says so */
+	(void)!mkdir(cfg->runtime_dir, 0755);
 	vs->n = 0;
 	vs->all = calloc(cfg->nvolumes, sizeof(*vs->all));
 	if (!vs->all) {
