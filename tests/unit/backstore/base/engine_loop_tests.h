@@ -17,7 +17,7 @@ static void shot_fire(struct io_timer *t)
 	s->nth = ++*s->counter;
 }
 
-static void timers_fire_in_order_and_on_time(void **state)
+static inline void timers_fire_in_order_and_on_time(void **state)
 {
 	struct rig *r = *state;
 	unsigned counter = 0;
@@ -41,7 +41,7 @@ static void timers_fire_in_order_and_on_time(void **state)
 		assert_int_equal(s[i].nth, order[i]);
 }
 
-static void idle_costs_no_cpu(void **state)
+static inline void idle_costs_no_cpu(void **state)
 {
 	struct rig *r = *state;
 	struct rusage before, after;
@@ -65,7 +65,7 @@ static void idle_costs_no_cpu(void **state)
 	assert_true(cpu_us < 20000);
 }
 
-static void a_turn_that_need_not_wait_does_not(void **state)
+static inline void a_turn_that_need_not_wait_does_not(void **state)
 {
 	struct rig *r = *state;
 	uint64_t start_ns = io_now_ns(r->io);
@@ -97,7 +97,7 @@ static void chain_done(struct io_op *op, int res)
 
 /* No timer is set: a turn that slept here would never come back, which the
  * test's time limit tells. */
-static void deferred_calls_keep_the_loop_awake(void **state)
+static inline void deferred_calls_keep_the_loop_awake(void **state)
 {
 	struct rig *r = *state;
 	struct chain c = { .op.done = chain_done, .r = r };
@@ -154,7 +154,7 @@ static void *poster_main(void *arg)
 	return NULL;
 }
 
-static void every_message_arrives_in_order(void **state)
+static inline void every_message_arrives_in_order(void **state)
 {
 	struct rig *r = *state;
 	struct poster *p = calloc(POSTERS, sizeof(*p));
@@ -191,7 +191,7 @@ static void *post_after_a_nap(void *arg)
 	return NULL;
 }
 
-static void a_message_wakes_a_sleeper(void **state)
+static inline void a_message_wakes_a_sleeper(void **state)
 {
 	struct rig *r = *state;
 	struct poster *from = calloc(1, sizeof(*from));
@@ -267,7 +267,7 @@ static void *partner_main(void *arg)
 	return NULL;
 }
 
-static void wake_ups_are_never_lost(void **state)
+static inline void wake_ups_are_never_lost(void **state)
 {
 	struct rig *r = *state;
 	struct ball ball = { .msg.run = ball_run, .players = { r->io } };

@@ -46,7 +46,7 @@ static void *reader_main(void *arg)
 	return arg; /* all of it, and all right */
 }
 
-static void a_send_is_whole_to_a_slow_reader(void **state)
+static inline void a_send_is_whole_to_a_slow_reader(void **state)
 {
 	enum { TOTAL = 8 << 20, PIECES = 1000 };
 	struct rig *r = *state;
@@ -81,7 +81,7 @@ static void a_send_is_whole_to_a_slow_reader(void **state)
 }
 
 /* And no signal: that would end this program. */
-static void a_send_to_nobody_is_an_error(void **state)
+static inline void a_send_to_nobody_is_an_error(void **state)
 {
 	struct rig *r = *state;
 	uint8_t *buf = calloc(1, 1 << 20);
@@ -212,7 +212,7 @@ static int dial(const struct sockaddr_in *a)
 	return fd;
 }
 
-static void many_connections_are_echoed(void **state)
+static inline void many_connections_are_echoed(void **state)
 {
 	struct rig *r = *state;
 	struct echo_server *srv = malloc(sizeof(*srv));
@@ -260,7 +260,7 @@ static void drop(struct rig *r, struct echo_server *srv)
 	}
 }
 
-static void listeners_stop_in_any_state(void **state)
+static inline void listeners_stop_in_any_state(void **state)
 {
 	struct rig *r = *state;
 	struct echo_server *srv = malloc(sizeof(*srv));
@@ -304,7 +304,7 @@ static int listen_without_fds(struct echo_server *srv, struct rig *r, struct rli
 	return client;
 }
 
-static void a_listener_outlives_emfile(void **state)
+static inline void a_listener_outlives_emfile(void **state)
 {
 	struct rig *r = *state;
 	struct echo_server *srv = malloc(sizeof(*srv));
@@ -354,7 +354,7 @@ static void hook_sends(struct io *io, void *arg)
 		io_send(io, &h->x.snd, h->fd, &h->v, 1);
 }
 
-static void the_hook_runs_once_a_turn_and_may_start_things(void **state)
+static inline void the_hook_runs_once_a_turn_and_may_start_things(void **state)
 {
 	struct rig *r = *state;
 	char text[] = "x", got;

@@ -132,6 +132,20 @@ static void op_done(struct io_op *op, int res)
 		.op = {.done = op_done }                                                           \
 	}
 
+/* Says so where this kernel has the engine refused: the program then exits with 77. */
+static bool engine_refused(engine_new_fn *make)
+{
+	struct io *io;
+	int ret = make(&io, 0);
+
+	if (ret == 0)
+		io_free(io);
+	if (ret != -EPERM && ret != -ENOSYS)
+		return false;
+	fprintf(stderr, "SKIP: this kernel refuses the engine: %s\n", strerror(-ret));
+	return true;
+}
+
 static int engine_run(const char *name, struct CMUnitTest *tests, size_t n, engine_new_fn **make)
 {
 	for (size_t i = 0; i < n; i++) {

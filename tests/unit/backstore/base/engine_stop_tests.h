@@ -158,7 +158,7 @@ static void stop_in(struct rig *r, const struct stop_case *c, bool wire_moves)
 	close(fds[1]);
 }
 
-static void stop_ends_a_stream_in_any_state(void **state)
+static inline void stop_ends_a_stream_in_any_state(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(stop_cases); i++) {
 		print_message("             %s\n", stop_cases[i].name);

@@ -218,7 +218,7 @@ static unsigned receive_all(struct rig *r, void (*pair)(int[2]), bool exact, uin
 	return exact_calls;
 }
 
-static void bytes_arrive_whole_and_in_order(void **state)
+static inline void bytes_arrive_whole_and_in_order(void **state)
 {
 	for (uint64_t seed = 1; seed <= 3; seed++) {
 		receive_all(*state, tcp_pair, false, seed);
@@ -226,7 +226,7 @@ static void bytes_arrive_whole_and_in_order(void **state)
 	}
 }
 
-static void exact_pieces_land_in_place_however_cut(void **state)
+static inline void exact_pieces_land_in_place_however_cut(void **state)
 {
 	unsigned exact_calls = 0;
 
@@ -238,7 +238,7 @@ static void exact_pieces_land_in_place_however_cut(void **state)
 }
 
 /* The first chunk asks for a piece; of it, more chunks are already on their way. */
-static void exact_takes_what_is_already_received(void **state)
+static inline void exact_takes_what_is_already_received(void **state)
 {
 	static const size_t before[] = { 100, 8192, 8193, 20000, 60000 };
 	struct rig *r = *state;
@@ -273,7 +273,7 @@ static void exact_takes_what_is_already_received(void **state)
 	}
 }
 
-static void the_end_tells_why(void **state)
+static inline void the_end_tells_why(void **state)
 {
 	struct rig *r = *state;
 	struct linger hard = { 1, 0 };
@@ -316,7 +316,7 @@ static void the_end_tells_why(void **state)
 }
 
 /* More data at once than there are buffers, on more streams than buffers. */
-static void many_streams_all_get_their_bytes(void **state)
+static inline void many_streams_all_get_their_bytes(void **state)
 {
 	enum { STREAMS = 300, EACH = 40000 };
 	struct rig *r = *state;
