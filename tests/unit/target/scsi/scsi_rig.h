@@ -4,6 +4,7 @@
 #pragma once
 
 #include <setjmp.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -149,8 +150,7 @@ static inline void rig_complete(struct rig_bs *r, int nth, int res)
 	struct bs_req *req = r->reqs[nth];
 
 	assert_true(nth < r->nreqs);
-	memmove(r->reqs + nth, r->reqs + nth + 1,
-		(size_t)(--r->nreqs - nth) * sizeof(r->reqs[0]));
+	memmove(r->reqs + nth, r->reqs + nth + 1, (size_t)(--r->nreqs - nth) * sizeof(r->reqs[0]));
 	if (!res)
 		rig_move(r, req);
 	req->done(req, res);
@@ -291,9 +291,7 @@ static inline void rig_do(struct rig *r, struct rig_cmd *c, const uint8_t *cdb, 
 	rig_finish(r, c);
 }
 
-#define CDB(...)                     \
-	((const uint8_t[16]){ __VA_ARGS__ }), \
-		sizeof((const uint8_t[]){ __VA_ARGS__ })
+#define CDB(...) ((const uint8_t[16]){ __VA_ARGS__ }), sizeof((const uint8_t[]){ __VA_ARGS__ })
 
 static inline void rig_expect_good(const struct rig_cmd *c)
 {

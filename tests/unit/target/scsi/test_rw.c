@@ -32,12 +32,18 @@ static void each_length_reads_what_was_written(void **state)
 	} t[] = {
 		{ { 0x0a, 0x00, 0x01, 0x02, 3 }, { 0x08, 0x00, 0x01, 0x02, 3 }, 0x102, 3 },
 		{ { 0x0a, 0, 0, 1, 0 }, { 0x08, 0, 0, 1, 0 }, 1, 256 },
-		{ { 0x2a, 0x1a, 0, 0, 1, 3, 0x1f, 0, 5 }, { 0x28, 0x1a, 0, 0, 1, 3, 0x1f, 0, 5 },
-		  0x103, 5 },
+		{ { 0x2a, 0x1a, 0, 0, 1, 3, 0x1f, 0, 5 },
+		  { 0x28, 0x1a, 0, 0, 1, 3, 0x1f, 0, 5 },
+		  0x103,
+		  5 },
 		{ { 0xaa, 0x18, 0, 0, 0x20, 1, 0, 0, 0, 7 },
-		  { 0xa8, 0x18, 0, 0, 0x20, 1, 0, 0, 0, 7 }, 0x2001, 7 },
+		  { 0xa8, 0x18, 0, 0, 0x20, 1, 0, 0, 0, 7 },
+		  0x2001,
+		  7 },
 		{ { 0x8a, 0, 0, 0, 0, 0, 0, 0, 0x3f, 0xff, 0, 0, 0, 1 },
-		  { 0x88, 0, 0, 0, 0, 0, 0, 0, 0x3f, 0xff, 0, 0, 0, 1 }, 0x3fff, 1 },
+		  { 0x88, 0, 0, 0, 0, 0, 0, 0, 0x3f, 0xff, 0, 0, 0, 1 },
+		  0x3fff,
+		  1 },
 	};
 	struct rig *r = *state;
 	struct rig_cmd c;
@@ -77,10 +83,10 @@ static void range(void **state)
 		uint32_t n;
 		bool good;
 	} t[] = {
-		{ 0x3fff, 1, true },	  { 0x4000, 0, true },
-		{ 0x4000, 1, false },	  { 0x4001, 0, false },
-		{ 0x3fff, 2, false },	  { UINT64_MAX, 1, false },
-		{ UINT64_MAX, 0, false }, { UINT64_C(1) << 63, 0, false },
+		{ 0x3fff, 1, true },	      { 0x4000, 0, true },
+		{ 0x4000, 1, false },	      { 0x4001, 0, false },
+		{ 0x3fff, 2, false },	      { UINT64_MAX, 1, false },
+		{ UINT64_MAX, 0, false },     { UINT64_C(1) << 63, 0, false },
 		{ UINT64_MAX - 3, 8, false },
 	};
 	struct rig *r = *state;
@@ -123,9 +129,9 @@ static void residuals_of_reads(void **state)
 	static const struct {
 		uint32_t n, room, buffer, in;
 	} t[] = {
-		{ 1, 512, 512, 512 },	 { 1, 0, 0, 0 },	 { 1, 10000, 512, 512 },
-		{ 1, 200, 512, 200 },	 { 2, 512, 512, 512 },	 { 2, 513, 1024, 513 },
-		{ 0, 4096, 0, 0 },	 { 0, 0, 0, 0 },	 { 4, 1, 512, 1 },
+		{ 1, 512, 512, 512 }, { 1, 0, 0, 0 },	    { 1, 10000, 512, 512 },
+		{ 1, 200, 512, 200 }, { 2, 512, 512, 512 }, { 2, 513, 1024, 513 },
+		{ 0, 4096, 0, 0 },    { 0, 0, 0, 0 },	    { 4, 1, 512, 1 },
 	};
 	struct rig *r = *state;
 	struct rig_cmd c;
@@ -154,7 +160,7 @@ static void residuals_of_writes(void **state)
 	static const struct {
 		uint32_t n, offered, written;
 	} t[] = {
-		{ 1, 512, 512 }, { 1, 0, 0 },	 { 1, 10000, 512 }, { 1, 200, 0 },
+		{ 1, 512, 512 }, { 1, 0, 0 },	   { 1, 10000, 512 }, { 1, 200, 0 },
 		{ 2, 512, 512 }, { 2, 1023, 512 }, { 0, 512, 0 },     { 0, 0, 0 },
 	};
 	struct rig *r = *state;
