@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
 	MAX_REACTORS = 128,
@@ -109,6 +110,68 @@ static int add_volume(struct config *cfg, const char *spec, char *why, size_t wh
 	return 0;
 }
 
+static int add_listen(struct config *cfg, const char *spec, char *why, size_t why_cap)
+{
+	struct listen_config *l = &cfg->listen[cfg->nlisten];
+	int rc;
+
+	if (cfg->nlisten == CONFIG_MAX_LISTEN) {
+		snprintf(why, why_cap, "--listen %s: at most %d are possible", spec,
+			 CONFIG_MAX_LISTEN);
+		return -EINVAL;
+	}
+	rc = listen_config_parse(l, spec, why, why_cap);
+	for (unsigned i = 0; !rc && i < cfg->nlisten; i++)
+		if (listen_config_overlaps(&cfg->listen[i], l)) {
+			snprintf(why, why_cap,
+				 "--listen %s and --listen %s: both are the same place, or one "
+				 "has the other in it; leave one out",
+				 cfg->listen[i].text, spec);
+			return -EINVAL;
+		}
+	if (!rc)
+		cfg->nlisten++;
+	return rc;
+}
+
+/* An address, or a name that was cut short, would let nobody in, and say nothing. */
+static bool is_initiator_pattern(const char *p)
+{
+	return strchr("*?[", *p) ? *p != '\0'
+				 : !strncasecmp(p, "iqn.", 4) || !strncasecmp(p, "eui.", 4) ||
+					   !strncasecmp(p, "naa.", 4);
+}
+
+static int add_allow(struct config *cfg, const char *pattern, char *why, size_t why_cap)
+{
+	if (cfg->nallow == CONFIG_MAX_ALLOW) {
+		snprintf(why, why_cap, "--allow %s: at most %d are possible", pattern,
+			 CONFIG_MAX_ALLOW);
+		return -EINVAL;
+	}
+	if (!is_initiator_pattern(pattern)) {
+		snprintf(why, why_cap,
+			 "--allow '%.300s': not an initiator's name; give what is in its "
+			 "initiatorname.iscsi, as in iqn.2004-10.com.example:host1, with * for any "
+			 "characters",
+			 pattern);
+		return -EINVAL;
+	}
+	cfg->allow[cfg->nallow++] = pattern;
+	return 0;
+}
+
+static int take_dir(const char **dir, const char *option, const char *text, char *why,
+		    size_t why_cap)
+{
+	if (!*text) {
+		snprintf(why, why_cap, "%s '': give a folder", option);
+		return -EINVAL;
+	}
+	*dir = text;
+	return 0;
+}
+
 static int take_reactors(struct config *cfg, const char *text, char *why, size_t why_cap)
 {
 	char *end;
@@ -127,47 +190,48 @@ static int take(struct config *cfg, int opt, char *arg, char *why, size_t why_ca
 {
 	switch (opt) {
 	case OPT_LISTEN:
-		if (cfg->nlisten == CONFIG_MAX_LISTEN) {
-			snprintf(why, why_cap, "--listen %s: at most %d are possible", arg,
-				 CONFIG_MAX_LISTEN);
-			return -EINVAL;
-		}
-		return listen_config_parse(&cfg->listen[cfg->nlisten++], arg, why, why_cap);
+		return add_listen(cfg, arg, why, why_cap);
 	case OPT_VOLUME:
 		return add_volume(cfg, arg, why, why_cap);
 	case OPT_ALLOW:
-		if (cfg->nallow == CONFIG_MAX_ALLOW) {
-			snprintf(why, why_cap, "--allow %s: at most %d are possible", arg,
-				 CONFIG_MAX_ALLOW);
-			return -EINVAL;
-		}
-		cfg->allow[cfg->nallow++] = arg;
-		return 0;
+		return add_allow(cfg, arg, why, why_cap);
 	case OPT_OPEN:
 		cfg->open = true;
 		return 0;
 	case OPT_REACTORS:
 		return take_reactors(cfg, arg, why, why_cap);
 	case OPT_MEMORY:
-		if (!size_parse(arg, &cfg->memory_bytes))
+		cfg->memory_text = arg;
+		if (!size_parse(arg, &cfg->memory_bytes) && cfg->memory_bytes)
 			return 0;
 		snprintf(why, why_cap, "--memory %s: give a size, as in 256M", arg);
 		return -EINVAL;
 	case OPT_STATE:
-		cfg->state_dir = arg;
-		return 0;
+		return take_dir(&cfg->state_dir, "--state", arg, why, why_cap);
 	case OPT_RUNTIME:
-		cfg->runtime_dir = arg;
-		return 0;
+		return take_dir(&cfg->runtime_dir, "--runtime", arg, why, why_cap);
 	case OPT_LOG_LEVEL:
 		if (!log_level_parse(arg, &cfg->log_level))
 			return 0;
 		snprintf(why, why_cap, "--log-level %s: give error, warn, info or debug", arg);
 		return -EINVAL;
-	default: /* getopt has printed what is wrong */
-		snprintf(why, why_cap, "ringlund --help lists the options");
+	default: /* every option has its case */
 		return -EINVAL;
 	}
+}
+
+/* What getopt has stumbled over. */
+static int complain(int opt, char **argv, char *why, size_t why_cap)
+{
+	const char *word = argv[optind - 1];
+
+	if (opt == ':')
+		snprintf(why, why_cap, "%s needs a value; ringlund --help shows which", word);
+	else if (optopt >= OPT_LISTEN)
+		snprintf(why, why_cap, "%s: this option takes no value", word);
+	else
+		snprintf(why, why_cap, "'%s' is no option; ringlund --help lists them", word);
+	return -EINVAL;
 }
 
 /* What only the whole can tell. */
@@ -184,23 +248,22 @@ static int check(struct config *cfg, char *why, size_t why_cap)
 			MAX(UINT64_C(256) << 20, (uint64_t)cfg->reactors * MIN_REACTOR_BYTES);
 	if (cfg->memory_bytes / cfg->reactors < MIN_REACTOR_BYTES) {
 		snprintf(why, why_cap,
-			 "--memory %llu is too little for %u reactors: give at least %uM, or fewer "
+			 "--memory %s is too little for %u reactor%s: give at least %uM, or fewer "
 			 "--reactors",
-			 (unsigned long long)cfg->memory_bytes, cfg->reactors,
+			 cfg->memory_text, cfg->reactors, cfg->reactors == 1 ? "" : "s",
 			 cfg->reactors * (MIN_REACTOR_BYTES >> 20));
 		return -EINVAL;
 	}
-	if (!cfg->nlisten &&
-	    listen_config_parse(&cfg->listen[cfg->nlisten++], "127.0.0.1:3260", why, why_cap))
+	if (!cfg->nlisten && add_listen(cfg, "127.0.0.1:3260", why, why_cap))
 		return -EINVAL;
 	for (unsigned i = 0; i < cfg->nlisten; i++)
 		if (!listen_config_is_loopback(&cfg->listen[i]) && !cfg->open && !cfg->nallow) {
-			snprintf(why, why_cap,
-				 "--listen %s: whoever reaches this address could write to the "
-				 "volumes: "
-				 "name who may with --allow INITIATOR, or give --open to let "
-				 "anybody",
-				 cfg->listen[i].text);
+			snprintf(
+				why, why_cap,
+				"--listen %s is not loopback, so whoever reaches it could write to "
+				"the volumes: name who may with --allow INITIATOR, or give --open "
+				"to let anybody",
+				cfg->listen[i].text);
 			return -EINVAL;
 		}
 	return 0;
@@ -218,12 +281,14 @@ enum config_result config_parse(struct config *cfg, int argc, char **argv, char 
 		.log_level = LOG_INFO,
 	};
 	optind = 0; /* the GNU way to begin anew: tests parse more than once */
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	opterr = 0; /* complain() does */
+	while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (opt == OPT_HELP || opt == OPT_VERSION) {
 			fputs(opt == OPT_HELP ? usage : "ringlund " RINGLUN_VERSION "\n", stdout);
 			return CONFIG_EXIT;
 		}
-		if (take(cfg, opt, optarg, why, why_cap))
+		if (opt == ':' || opt == '?' ? complain(opt, argv, why, why_cap)
+					     : take(cfg, opt, optarg, why, why_cap))
 			return CONFIG_BAD;
 	}
 	if (optind < argc) {

@@ -42,6 +42,7 @@ struct config {
 	bool open;
 	unsigned reactors;
 	uint64_t memory_bytes;
+	const char *memory_text; /* as it was given, NULL: it was not; borrowed from argv */
 	const char *state_dir, *runtime_dir;
 	enum log_level log_level;
 };
@@ -59,3 +60,5 @@ int volume_config_parse(struct volume_config *v, const char *spec, char *why, si
 /* listen_config.c: "ADDR[:PORT]", "[ADDR6][:PORT]". 0 or -EINVAL with @why. */
 int listen_config_parse(struct listen_config *l, const char *spec, char *why, size_t why_cap);
 bool listen_config_is_loopback(const struct listen_config *l);
+/* They cannot both be bound. */
+bool listen_config_overlaps(const struct listen_config *a, const struct listen_config *b);

@@ -28,8 +28,8 @@ static const char *take_path(struct volume_config *v, const char *value)
 
 static const char *take_size(struct volume_config *v, const char *value)
 {
-	return size_parse(value, &v->size_bytes) || !v->size_bytes
-		       ? "a number of bytes, with K, M, G or T, as in 100G"
+	return size_parse(value, &v->size_bytes) || !v->size_bytes || v->size_bytes > INT64_MAX
+		       ? "a number of bytes, with K, M, G or T, as in 100G; less than 8E"
 		       : NULL;
 }
 
@@ -57,8 +57,11 @@ static const char *take_block_size(struct volume_config *v, const char *value)
 
 static const char *take_id(struct volume_config *v, const char *value)
 {
-	v->has_id = !uuid_parse(value, v->id);
-	return v->has_id ? NULL : "a UUID, as in 6f1c2d3e-4a5b-4c6d-8e7f-012345678901";
+	static const uint8_t nil[sizeof(v->id)];
+
+	/* No example: it would be copied, and two disks would look like one. */
+	v->has_id = !uuid_parse(value, v->id) && memcmp(v->id, nil, sizeof(nil)) != 0;
+	return v->has_id ? NULL : "a UUID of its own, as uuidgen prints them";
 }
 
 static const char *take_writethrough(struct volume_config *v, const char *value)
@@ -109,7 +112,7 @@ static bool name_is_good(const char *name)
 	return n && !name[n] && n < CONFIG_NAME_BYTES;
 }
 
-static int take_key(struct volume_config *v, char *item, char *why, size_t why_cap)
+static int take_key(struct volume_config *v, unsigned *seen, char *item, char *why, size_t why_cap)
 {
 	char *value = strchr(item, '=');
 	const char *wanted;
@@ -124,6 +127,12 @@ static int take_key(struct volume_config *v, char *item, char *why, size_t why_c
 				 value ? "takes no value" : "needs a value, as in key=value");
 			return -EINVAL;
 		}
+		if (*seen & 1u << i) {
+			snprintf(why, why_cap, "--volume %s: '%s' is given twice; leave one out",
+				 v->name, item);
+			return -EINVAL;
+		}
+		*seen |= 1u << i;
 		wanted = keys[i].take(v, value);
 		if (!wanted)
 			return 0;
@@ -132,8 +141,8 @@ static int take_key(struct volume_config *v, char *item, char *why, size_t why_c
 		return -EINVAL;
 	}
 	snprintf(why, why_cap,
-		 "--volume %s: unknown key '%s'; there are path, size, cache, writethrough, "
-		 "block-size, readonly, shared, recover, id",
+		 "--volume %s: unknown key '%.100s'; there are path, size, cache, writethrough, "
+		 "block-size, readonly, shared, recover, id (and no value can have a comma)",
 		 v->name, item);
 	return -EINVAL;
 }
@@ -168,6 +177,7 @@ static int check(const struct volume_config *v, char *why, size_t why_cap)
 int volume_config_parse(struct volume_config *v, const char *spec, char *why, size_t why_cap)
 {
 	char *text = strdup(spec), *rest = text, *item;
+	unsigned seen = 0;
 	int rc = -EINVAL;
 
 	*v = (struct volume_config){ .block_bytes = 512, .cache = BS_CACHE_DIRECT };
@@ -178,15 +188,14 @@ int volume_config_parse(struct volume_config *v, const char *spec, char *why, si
 	item = strsep(&rest, ",");
 	if (!name_is_good(item)) {
 		snprintf(why, why_cap,
-			 "--volume %s: '%s' cannot be a volume's name: use up to %d of a-z, 0-9, "
-			 "'.', "
-			 "'-', ':'",
-			 spec, item, CONFIG_NAME_BYTES - 1);
+			 "--volume '%.160s': a volume begins with its name, up to %d of a-z, 0-9, "
+			 "'.', '-' and ':', then a comma",
+			 item, CONFIG_NAME_BYTES - 1);
 		goto out;
 	}
 	strcpy(v->name, item);
 	while ((item = strsep(&rest, ",")))
-		if (take_key(v, item, why, why_cap))
+		if (take_key(v, &seen, item, why, why_cap))
 			goto out;
 	rc = check(v, why, why_cap);
 out:
