@@ -115,6 +115,7 @@ static unsigned vpd_block_limits(const struct scsi_lu *lu, uint8_t *page)
 {
 	const struct backstore *bs = lu->bs;
 
+	page[4] = 0x01; /* WSNZ: WRITE SAME of no blocks is refused */
 	put_be16(page + 6, (uint16_t)(bs->physical_bytes >> lu->shift));
 	put_be32(page + 8, (uint32_t)SCSI_MAX_TRANSFER_BYTES >> lu->shift);
 	if (lu->thin) {
@@ -123,7 +124,7 @@ static unsigned vpd_block_limits(const struct scsi_lu *lu, uint8_t *page)
 		put_be32(page + 28, MAX(bs->discard_bytes >> lu->shift, 1));
 		page[32] = 0x80; /* the alignment, 0, is valid */
 	}
-	put_be64(page + 36, (uint64_t)SCSI_MAX_WRITE_SAME_BYTES >> lu->shift);
+	put_be64(page + 36, SCSI_MAX_WRITE_SAME_BLOCKS);
 	return 60;
 }
 

@@ -160,11 +160,11 @@ int scsi_build_defects10(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYT
 int scsi_build_defects12(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 
 enum {
-	/* Told in VPD B0. A discard of this many blocks, and a WRITE SAME of this many bytes
-	 * with the slowest disk we know, end well before the 30 s of Linux. */
+	/* Told in VPD B0. A discard of this many blocks, and a WRITE SAME of this many to the
+	 * slowest disk we know, end well before the 30 s of Linux. */
 	SCSI_MAX_UNMAP_BLOCKS = 1 << 20,
 	SCSI_MAX_UNMAP_DESCRIPTORS = 1024,
-	SCSI_MAX_WRITE_SAME_BYTES = 256 << 20,
+	SCSI_MAX_WRITE_SAME_BLOCKS = 1 << 15,
 };
 
 /* Sets lba and nblocks from the CDB; returns the byte that the length begins at. */
@@ -181,7 +181,8 @@ bool scsi_begin_blocks(struct scsi_cmd *cmd);
 /* What a flush could make durable that is not. */
 bool scsi_lu_needs_flush(const struct scsi_lu *lu);
 
-bool scsi_check_sync(struct scsi_cmd *cmd);
+/* A range and no data. */
+bool scsi_check_range(struct scsi_cmd *cmd);
 bool scsi_step_sync(struct scsi_cmd *cmd);
 bool scsi_check_start_stop(struct scsi_cmd *cmd);
 bool scsi_step_start_stop(struct scsi_cmd *cmd);
@@ -192,3 +193,9 @@ bool scsi_step_unmap(struct scsi_cmd *cmd);
 bool scsi_check_write_same(struct scsi_cmd *cmd);
 bool scsi_begin_write_same(struct scsi_cmd *cmd);
 bool scsi_step_write_same(struct scsi_cmd *cmd);
+
+/* Exactly one block of Data-Out. */
+bool scsi_check_one_block(struct scsi_cmd *cmd);
+bool scsi_check_verify(struct scsi_cmd *cmd);
+bool scsi_begin_verify(struct scsi_cmd *cmd);
+bool scsi_step_verify(struct scsi_cmd *cmd);

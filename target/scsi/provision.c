@@ -139,22 +139,30 @@ static bool has_no_data(const struct scsi_cmd *cmd)
 	return cmd->op->cdb_bytes == 16 && cmd->cdb[1] & CDB_NDOB;
 }
 
-/* No blocks means all that follow (WSNZ = 0 in VPD B0). */
+/* No blocks could mean all that follow. It is refused, as VPD B0 tells (WSNZ = 1): a zero
+ * is too easily sent by mistake to be taken for a whole disk. */
 static bool check_same_range(struct scsi_cmd *cmd)
 {
-	struct scsi_lu *lu = cmd->lu;
 	unsigned length_at = scsi_cdb_range(cmd);
 
-	if (!cmd->nblocks && cmd->lba < lu->nblocks)
-		cmd->nblocks = lu->nblocks - cmd->lba;
-	/* at the very end there is no block left that could be meant */
-	if (!scsi_range_check(cmd, cmd->lba, MAX(cmd->nblocks, 1)))
+	if (!scsi_range_check(cmd, cmd->lba, cmd->nblocks))
 		return false;
-	if (cmd->nblocks > (uint64_t)SCSI_MAX_WRITE_SAME_BYTES >> lu->shift) {
-		sense_fail_cdb(cmd, length_at, 7);
-		return false;
-	}
-	return true;
+	if (cmd->nblocks && cmd->nblocks <= SCSI_MAX_WRITE_SAME_BLOCKS)
+		return true;
+	sense_fail_cdb(cmd, length_at, 7);
+	return false;
+}
+
+/* Part of a block is no pattern, and of two nobody can tell which is meant. */
+bool scsi_check_one_block(struct scsi_cmd *cmd)
+{
+	cmd->dir = SCSI_DIR_OUT;
+	cmd->transfer_bytes = cmd->lu->bs->block_bytes;
+	cmd->buffer_bytes = cmd->out_offered;
+	if (cmd->out_offered == cmd->transfer_bytes)
+		return true;
+	sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_UNIT);
+	return false;
 }
 
 bool scsi_check_write_same(struct scsi_cmd *cmd)
@@ -167,15 +175,7 @@ bool scsi_check_write_same(struct scsi_cmd *cmd)
 		return false;
 	if (has_no_data(cmd))
 		return true;
-	cmd->dir = SCSI_DIR_OUT;
-	cmd->transfer_bytes = cmd->lu->bs->block_bytes;
-	/* Part of a block is no pattern, and of two nobody can tell which is meant. */
-	if (cmd->out_offered != cmd->transfer_bytes) {
-		sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_UNIT);
-		return false;
-	}
-	cmd->buffer_bytes = cmd->out_offered;
-	return true;
+	return scsi_check_one_block(cmd);
 }
 
 static struct pattern *pattern_new(const uint8_t *block, size_t block_bytes)

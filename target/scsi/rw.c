@@ -129,14 +129,14 @@ bool scsi_step_write(struct scsi_cmd *cmd)
 
 /* --- SYNCHRONIZE CACHE ---------------------------------------------------------------- */
 
-/* Range checked, then everything is flushed. IMMED is allowed to be answered late: it
- * is answered when all is durable, as an answer that says GOOD should. */
-bool scsi_check_sync(struct scsi_cmd *cmd)
+bool scsi_check_range(struct scsi_cmd *cmd)
 {
 	scsi_cdb_range(cmd);
 	return scsi_range_check(cmd, cmd->lba, cmd->nblocks);
 }
 
+/* Whatever the range, everything is flushed. IMMED is allowed to be answered late: it
+ * is answered when all is durable, as an answer that says GOOD should. */
 bool scsi_step_sync(struct scsi_cmd *cmd)
 {
 	if (cmd->step++ || !scsi_lu_needs_flush(cmd->lu))

@@ -3,8 +3,8 @@
  * lands when it completes, not when it is submitted: the worst disk there is. */
 #pragma once
 
-#include <setjmp.h>
 #include <errno.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

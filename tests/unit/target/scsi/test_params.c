@@ -99,13 +99,14 @@ static void vpd_pages(void **state)
 	memcpy(p83 + 28, text, 36);
 	memcpy(p83 + 64, "\x01\x0a\x00\x12\x10\x00", 6);
 	memcpy(p83 + 70, rig_uuid, 16);
-	put_be16(pb0 + 6, 8);	       /* physical block */
-	put_be32(pb0 + 8, 8192);       /* 4 MiB */
-	put_be32(pb0 + 20, 1 << 20);   /* unmap: blocks */
-	put_be32(pb0 + 24, 1024);      /* descriptors */
-	put_be32(pb0 + 28, 8);	       /* granularity */
-	pb0[32] = 0x80;		       /* alignment 0, valid */
-	put_be64(pb0 + 36, 256 << 11); /* write same: 256 MiB */
+	put_be16(pb0 + 6, 8);	     /* physical block */
+	put_be32(pb0 + 8, 8192);     /* 4 MiB */
+	put_be32(pb0 + 20, 1 << 20); /* unmap: blocks */
+	put_be32(pb0 + 24, 1024);    /* descriptors */
+	put_be32(pb0 + 28, 8);	     /* granularity */
+	pb0[32] = 0x80;		     /* alignment 0, valid */
+	pb0[4] = 1;		     /* WSNZ */
+	put_be64(pb0 + 36, 32768);   /* write same: blocks */
 	expect_vpd(*state, 0x00, p00, sizeof(p00));
 	expect_vpd(*state, 0x80, p80, sizeof(p80));
 	expect_vpd(*state, 0x83, p83, sizeof(p83));
@@ -125,7 +126,7 @@ static void make_thick_rotating_4k(struct backstore *bs)
 
 static void vpd_and_capacity_of_another_unit(void **state)
 {
-	uint8_t pb0[64] = { 0, 0xb0, 0, 60, 0, 0, 0, 1 };
+	uint8_t pb0[64] = { 0, 0xb0, 0, 60, 1, 0, 0, 1 };
 	uint8_t pb1[64] = { 0, 0xb1, 0, 60 };
 	uint8_t pb2[8] = { 0, 0xb2, 0, 4 };
 	uint8_t capacity[32] = { [6] = 0x07, [7] = 0xff, [10] = 0x10 };
@@ -136,7 +137,7 @@ static void vpd_and_capacity_of_another_unit(void **state)
 	(void)state;
 	rig_open(&r, make_thick_rotating_4k);
 	put_be32(pb0 + 8, 1024);
-	put_be64(pb0 + 36, 65536);
+	put_be64(pb0 + 36, 32768);
 	expect_vpd(&r, 0xb0, pb0, sizeof(pb0));
 	expect_vpd(&r, 0xb1, pb1, sizeof(pb1));
 	expect_vpd(&r, 0xb2, pb2, sizeof(pb2));

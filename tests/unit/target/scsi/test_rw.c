@@ -380,6 +380,7 @@ static void read_only_unit_takes_no_writes(void **state)
 		{ 0x41, 0x08, 0, 0, 0, 0, 0, 0, 1 },
 		{ 0x93, 0x08, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 },
 		{ 0x42, 0, 0, 0, 0, 0, 0, 0, 24 },
+		{ 0x2e, 0, 0, 0, 0, 0, 0, 0, 1 },
 	};
 	struct rig r;
 	struct rig_cmd c;
