@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 enum {
 	MAX_REACTORS = 128,
@@ -84,6 +85,11 @@ static unsigned usable_cores(void)
 	if (!sched_getaffinity(0, sizeof(set), &set))
 		n = CPU_COUNT(&set);
 	return (unsigned)MIN(MAX(n, 1), MAX_REACTORS);
+}
+
+static uint64_t machine_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static int add_volume(struct config *cfg, const char *spec, char *why, size_t why_cap)
@@ -243,6 +249,12 @@ static int check(struct config *cfg, char *why, size_t why_cap)
 			 "all)");
 		return -EINVAL;
 	}
+	if (cfg->memory_bytes > machine_bytes()) {
+		snprintf(why, why_cap,
+			 "--memory %s is more than this machine has (%lluM); give less",
+			 cfg->memory_text, (unsigned long long)machine_bytes() >> 20);
+		return -EINVAL;
+	}
 	if (!cfg->memory_bytes)
 		cfg->memory_bytes =
 			MAX(UINT64_C(256) << 20, (uint64_t)cfg->reactors * MIN_REACTOR_BYTES);
@@ -274,12 +286,11 @@ enum config_result config_parse(struct config *cfg, int argc, char **argv, char 
 {
 	int opt;
 
-	*cfg = (struct config){
-		.reactors = usable_cores(),
-		.state_dir = "/var/lib/ringlun",
-		.runtime_dir = "/run/ringlun",
-		.log_level = LOG_INFO,
-	};
+	memset(cfg, 0, sizeof(*cfg)); /* no compound literal: it is large for a stack */
+	cfg->reactors = usable_cores();
+	cfg->state_dir = "/var/lib/ringlun";
+	cfg->runtime_dir = "/run/ringlun";
+	cfg->log_level = LOG_INFO;
 	optind = 0; /* the GNU way to begin anew: tests parse more than once */
 	opterr = 0; /* complain() does */
 	while ((opt = getopt_long(argc, argv, ":", options, NULL)) != -1) {

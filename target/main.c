@@ -3,13 +3,28 @@
 #include "target/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2 };
+
+/* Whoever starts us may have closed these: a volume's file that became descriptor 2 would
+ * get the log written into it. */
+static void occupy_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
 
 /* A socket a session: take as many as we may. */
 static void raise_file_limit(void)
@@ -36,6 +51,7 @@ int main(int argc, char **argv)
 	sigset_t set;
 	int sig, rc;
 
+	occupy_standard_fds();
 	if (!cfg) {
 		fprintf(stderr, "ringlund: out of memory\n");
 		return EXIT_FAILURE;
@@ -57,8 +73,10 @@ int main(int argc, char **argv)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* the terminal is gone: in good order, too */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error of that write, not our end */
 
 	rc = server_start(&server, cfg, why, sizeof(why));
 	if (rc) {
@@ -69,6 +87,7 @@ int main(int argc, char **argv)
 	do {
 		rc = sigwait(&set, &sig);
 	} while (rc == EINTR);
+	log_info("got SIG%s", sigabbrev_np(sig));
 	rc = server_stop(server);
 	if (rc == -ETIMEDOUT) /* a disk still writes from or to our memory: nothing can be freed */
 		_exit(EXIT_FAILURE);

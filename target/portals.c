@@ -55,6 +55,20 @@ static int bind_patiently(const struct listen_config *l, int *out)
 	return rc;
 }
 
+static const char *way_out(int err)
+{
+	switch (err) {
+	case EADDRINUSE:
+		return "stop what uses it (ss -ltnp shows it), or give another port with --listen";
+	case EADDRNOTAVAIL:
+		return "this host has no such address (ip address shows those it has)";
+	case EACCES:
+		return "a port below 1024 needs root, or CAP_NET_BIND_SERVICE";
+	default:
+		return "give another address or port with --listen";
+	}
+}
+
 static void announce(const struct sockaddr_storage *sa)
 {
 	char addr[INET6_ADDRSTRLEN];
@@ -82,11 +96,8 @@ int portals_open(struct portals *ps, const struct config *cfg, struct iscsi_node
 		int rc = bind_patiently(&cfg->listen[i], &ps->fds[ps->n]);
 
 		if (rc) {
-			snprintf(why, why_cap,
-				 "cannot listen on %s: %s; give another address or port with "
-				 "--listen, "
-				 "or stop what uses it",
-				 cfg->listen[i].text, strerror(-rc));
+			snprintf(why, why_cap, "cannot listen on %s: %s; %s", cfg->listen[i].text,
+				 strerror(-rc), way_out(-rc));
 			return rc;
 		}
 		/* as it turned out: port 0 has become a real one */

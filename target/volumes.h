@@ -9,6 +9,7 @@
 #define TARGET_NAME_PREFIX "iqn.2026-11.io.ringlun:"
 
 struct volume {
+	uint8_t uuid[16];
 	struct scsi_lu *lu;
 	struct scsi_target *target;
 };
