@@ -22,10 +22,10 @@ struct params {
 	uint32_t MaxRecvDataSegmentLength;
 	char InitiatorName[224], InitiatorAlias[KEY_VALUE_MAX + 1];
 	char TargetName[224];
-	bool discovery;        /* SessionType */
+	bool discovery;		      /* SessionType */
 	bool auth_offered, auth_none; /* AuthMethod was offered; None was among it */
-	bool send_targets;     /* SendTargets was asked for, with: */
-	char SendTargets[224]; /* "All", "" or a name */
+	bool send_targets;	      /* SendTargets was asked for, with: */
+	char SendTargets[224];	      /* "All", "" or a name */
 
 	/* private: keys already negotiated in this login, and keys that we offered and the
 	 * initiator has yet to answer, as bits of the table */
@@ -44,16 +44,17 @@ void params_init(struct params *p);
 
 enum params_result {
 	PARAMS_OK,
-	PARAMS_BAD,      /* the peer broke a rule: login fails with INITIATOR_ERROR (6.x) */
+	PARAMS_BAD,	 /* the peer broke a rule: login fails with INITIATOR_ERROR (6.x) */
 	PARAMS_TOO_LONG, /* the answers do not fit in the writer */
 };
 
 /* Takes one whole text and writes the answers. Keys whose answer is NotUnderstood, Reject or
- * Irrelevant are answered so, as 6.2 says. *@why is set with PARAMS_BAD: a sentence with the key and
- * value, borrowed from static storage or from @why_buf. */
+ * Irrelevant are answered so, as 6.2 says. @why_buf is set with PARAMS_BAD: the key, the value and
+ * what is wrong, cut to @why_cap, printable. Unless it returns PARAMS_OK, @p is as it was. */
 enum params_result params_negotiate(struct params *p, const struct params_offer *ours,
 				    enum params_phase phase, const void *text, size_t len,
-				    struct keys_writer *answer, char *why_buf, size_t why_cap) MUST_CHECK;
+				    struct keys_writer *answer, char *why_buf,
+				    size_t why_cap) MUST_CHECK;
 
 /* Writes what we declare or offer ourselves and the peer did not ask for yet
  * (MaxRecvDataSegmentLength, once per login; in the operational stage). */

@@ -80,6 +80,7 @@ static const struct row rows[] = {
 	{ 0, SEC, "InitiatorName=iqn.2001-04.com.example:\x7f|", "", BAD, 0 },
 	{ 0, SEC, "InitiatorName=iqn.2001-04.com.example:\xc3|", "", BAD, 0 },
 	{ 0, SEC, "InitiatorName=iqn.2001-04.com.example:\xc0\xaf|", "", BAD, 0 },
+	{ 0, SEC, "InitiatorName=iqn.2001-04.com.example:\xe0\x80\xaf|", "", BAD, 0 },
 	{ 0, SEC, "InitiatorName=iqn.2001-04.com.example:\xed\xa0\x80|", "", BAD, 0 },
 	{ 0, SEC, "InitiatorName=iqn.2001-04." X64 X64 X64 X16 "xxx|", "", OK, 0 },   /* 223 */
 	{ 0, SEC, "InitiatorName=iqn.2001-04." X64 X64 X64 X16 "xxxx|", "", BAD, 0 }, /* 224 */

@@ -198,8 +198,10 @@ static size_t step(struct owner *o, const uint8_t *at, size_t left)
 	size_t wants = pdu_rx_wants(&o->rx, iov, &cnt), n, sum = 0, done = 0;
 
 	assert_in_range(cnt, 0, PDU_RX_MAX_IOV);
-	for (int i = 0; i < cnt; i++)
+	for (int i = 0; i < cnt; i++) {
+		assert_true(iov[i].iov_len > 0);
 		sum += iov[i].iov_len;
+	}
 	assert_int_equal(sum, wants);
 	if (!wants || rand() % 2) {
 		n = cut(left, 3000);
@@ -288,6 +290,25 @@ static void test_placed_too_much(void **state)
 	assert_int_equal(pdu_rx_placed(&o->rx, 51), -EINVAL); /* places for half */
 	assert_int_equal(pdu_rx_placed(&o->rx, SIZE_MAX), -EINVAL);
 	assert_int_equal(pdu_rx_feed(&o->rx, s->bytes + 48, 100), 0);
+	assert_seen(o, s);
+	owner_free(o);
+	stream_free(s);
+}
+
+/* Nothing placed is nothing done, in every part of a PDU. */
+static void test_placed_nothing(void **state)
+{
+	struct stream *s = stream_new();
+	struct owner *o = owner_new();
+
+	(void)state;
+	stream_add(s, 1, 0);
+	stream_add(s, 1, 1);
+	for (size_t i = 0; i < s->len; i++) {
+		assert_int_equal(pdu_rx_placed(&o->rx, 0), 0);
+		assert_int_equal(pdu_rx_feed(&o->rx, s->bytes + i, 1), 0);
+	}
+	assert_int_equal(pdu_rx_placed(&o->rx, 0), 0);
 	assert_seen(o, s);
 	owner_free(o);
 	stream_free(s);
@@ -439,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_placed_mixed_in),
 		cmocka_unit_test(test_wants_exactly),
 		cmocka_unit_test(test_placed_too_much),
+		cmocka_unit_test(test_placed_nothing),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_limit_changes_between_pdus),
 		cmocka_unit_test(test_callbacks_refuse),
