@@ -1,6 +1,6 @@
 /* Requests on a file or a device.
  *
- *   direct       IO_NOWAIT ──ok──────────────▶ end
+ *   direct       IO_NOWAIT ──ok──────────────▶ end       (file systems that keep its promise)
  *   read, write      │ -EAGAIN, short
  *                    ▼
  *   buffered  ──▶  lane (16 per volume and reactor) ──▶ again, may block ──▶ end
@@ -76,7 +76,7 @@ static void lane_go(struct disk *d, struct bs_req *req)
 		req->priv.op.done = latched_done; /* later: a hundred may wait behind it */
 		io_defer(req->io, &req->priv.op, -EIO);
 	} else if (req->kind == BS_READ || req->kind == BS_WRITE) {
-		transfer_go(d, req, 0);
+		transfer_go(d, req, IO_BLOCKS);
 	} else {
 		disk_space_go(d, req);
 	}
@@ -280,6 +280,7 @@ int disk_new(struct backstore **out, const struct disk_params *p)
 	d->fd = p->fd;
 	d->buffered = p->buffered;
 	d->writethrough = p->writethrough;
+	atomic_init(&d->no_nowait, !p->keeps_nowait);
 	d->punch_bytes = MAX(p->punch_bytes, p->block_bytes);
 	d->reactors = p->reactors;
 	for (unsigned i = 0; i < p->reactors; i++) {

@@ -2,6 +2,7 @@
 #include "backstore/direct.h"
 #include "backstore/disk.h"
 #include "backstore/kinds.h"
+#include "backstore/nowait.h"
 #include "backstore/why.h"
 
 #include "backstore/base/log.h"
@@ -56,6 +57,7 @@ int disk_finish(struct backstore **out, const struct bs_spec *spec, const struct
 		.type = found->type,
 		.name = spec->path,
 		.fd = found->fd,
+		.keeps_nowait = nowait_is_kept(found->fd),
 		.size_bytes = found->size_bytes,
 		.physical_bytes = found->physical_bytes,
 		.discard_bytes = found->discard_bytes,

@@ -46,6 +46,8 @@ enum {
 	/* Rather -EAGAIN (or -EOPNOTSUPP where the file cannot tell) than make the
 	 * kernel block a worker thread: RWF_NOWAIT. May also transfer less. */
 	IO_NOWAIT = 1 << 1,
+	/* It will block: straight to a worker thread, the loop does not even try. */
+	IO_BLOCKS = 1 << 2,
 };
 
 enum io_space {

@@ -82,6 +82,8 @@ static void prep_disk(struct io_uring_sqe *sqe, const struct io_op *op)
 		sqe->rw_flags |= RWF_NOWAIT;
 	if (flags & IO_DSYNC && !is_read)
 		sqe->rw_flags |= RWF_DSYNC;
+	if (flags & IO_BLOCKS)
+		sqe->flags |= IOSQE_ASYNC;
 }
 
 static void prep_recv(struct io_uring_sqe *sqe, struct io_op *op)

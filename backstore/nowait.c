@@ -1,0 +1,33 @@
+/* The file systems whose direct I/O was seen to keep the promise, and all devices. */
+#include "backstore/nowait.h"
+
+#include "backstore/base/compiler.h"
+
+#include <linux/magic.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342
+#endif
+
+bool nowait_is_kept(int fd)
+{
+	static const unsigned long kept[] = {
+		EXT4_SUPER_MAGIC,
+		XFS_SUPER_MAGIC,
+		BTRFS_SUPER_MAGIC,
+	};
+	struct statfs fs;
+	struct stat st;
+
+	if (!fstat(fd, &st) && S_ISBLK(st.st_mode))
+		return true;
+	if (fstatfs(fd, &fs))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		if ((unsigned long)fs.f_type == kept[i])
+			return true;
+	return false;
+}
