@@ -228,6 +228,22 @@ static int open_lu(struct volume *vol, const struct volume_config *v, const stru
 	return rc;
 }
 
+/* A failed flush is remembered there: found out before a file is made. */
+static int check_runtime_dir(const struct volume_config *v, const char *dir, char *why,
+			     size_t why_cap)
+{
+	int rc;
+
+	if (v->read_only || is_made_up(v->path) || !access(dir, W_OK | X_OK))
+		return 0;
+	rc = -errno;
+	snprintf(why, why_cap,
+		 "cannot write in %s, where failed flushes are remembered: %s; make it, or give "
+		 "another --runtime DIR (best on a tmpfs)",
+		 dir, strerror(-rc));
+	return rc;
+}
+
 /* The last one of @vs. */
 static int open_volume(struct volumes *vs, const struct config *cfg, struct iscsi_node *node,
 		       char *why, size_t why_cap)
@@ -235,8 +251,10 @@ static int open_volume(struct volumes *vs, const struct config *cfg, struct iscs
 	struct volume *vol = &vs->all[vs->n - 1];
 	const struct volume_config *v = &cfg->volumes[vs->n - 1];
 	char name[ISCSI_NAME_BYTES];
-	int rc = load_identity(v, cfg->state_dir, vol->uuid, why, why_cap);
+	int rc = check_runtime_dir(v, cfg->runtime_dir, why, why_cap);
 
+	if (!rc)
+		rc = load_identity(v, cfg->state_dir, vol->uuid, why, why_cap);
 	if (!rc)
 		rc = check_unique(vs, vol, cfg, why, why_cap);
 	if (!rc)
@@ -264,7 +282,7 @@ int volumes_open(struct volumes *vs, const struct config *cfg, struct iscsi_node
 {
 	char reason[CONFIG_WHY_BYTES];
 
-	/* where it cannot be made, the volume that needs it says so */
+	/* where it cannot be made, check_runtime_dir says so, if a volume needs it */
 	(void)!mkdir(cfg->runtime_dir, 0755);
 	vs->n = 0;
 	vs->all = calloc(cfg->nvolumes, sizeof(*vs->all));
