@@ -1,9 +1,15 @@
 /* What the files of the fake engine share with each other, and with nobody else. */
 #pragma once
 
+#include "tests/fakes/fake_alloc.h"
 #include "tests/fakes/fake_io.h"
 
 #include <stddef.h>
+
+/* in all of the fake engine */
+#define malloc(len)	  fake_malloc(len)
+#define calloc(n, len)	  fake_calloc(n, len)
+#define realloc(old, len) fake_realloc(old, len)
 
 struct fake_io;
 

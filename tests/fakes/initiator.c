@@ -115,7 +115,9 @@ void ini_fini(struct ini *i)
 {
 	lose_all(i);
 	free(i->in);
+	free(i->text);
 	i->in = NULL;
+	i->text = NULL;
 	i->in_len = i->in_cap = 0;
 }
 
@@ -167,8 +169,8 @@ static void add_num(char *text, size_t cap, size_t *len, const char *key, uint32
 static void login_request(struct ini *i, enum iscsi_stage stage, bool first)
 {
 	struct bhs_login_req h = { .opcode = ISCSI_LOGIN_REQ | ISCSI_IMMEDIATE };
-	enum iscsi_stage next = stage == ISCSI_STAGE_SECURITY ? ISCSI_STAGE_OPERATIONAL
-							       : ISCSI_STAGE_FULL_FEATURE;
+	enum iscsi_stage next =
+		stage == ISCSI_STAGE_SECURITY ? ISCSI_STAGE_OPERATIONAL : ISCSI_STAGE_FULL_FEATURE;
 	char text[2048];
 	size_t len = 0;
 
@@ -197,8 +199,7 @@ static void login_request(struct ini *i, enum iscsi_stage stage, bool first)
 			add_key(text, sizeof(text), &len, "InitialR2T",
 				o->InitialR2T ? "Yes" : "No");
 			add_num(text, sizeof(text), &len, "MaxBurstLength", o->MaxBurstLength);
-			add_num(text, sizeof(text), &len, "FirstBurstLength",
-				o->FirstBurstLength);
+			add_num(text, sizeof(text), &len, "FirstBurstLength", o->FirstBurstLength);
 			add_num(text, sizeof(text), &len, "MaxOutstandingR2T",
 				o->MaxOutstandingR2T);
 		}
@@ -352,7 +353,8 @@ static void on_nop(struct ini *i, const struct bhs_nop_in *h, const uint8_t *dat
 
 static void on_text(struct ini *i, const struct bhs_text_rsp *h, const uint8_t *data, uint32_t len)
 {
-	len = (uint32_t)MIN(len, sizeof(i->text) - i->text_len);
+	i->text = realloc(i->text, i->text_len + len + 1);
+	assert(i->text);
 	memcpy(i->text + i->text_len, data, len);
 	i->text_len += len;
 	i->text_ttt = be32_get(h->ttt);

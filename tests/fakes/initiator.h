@@ -18,11 +18,11 @@ enum ini_cmd_state {
 	INI_CMD_LOST, /* its connection ended, or a TMF took it: no answer comes */
 };
 
-enum ini_out { /* how a command's Data-Out travels */
-	INI_OUT_ANY, /* as agreed, the seed chooses */
-	INI_OUT_IMMEDIATE, /* as much as may be with the command, the rest solicited */
-	INI_OUT_UNSOLICITED, /* nothing with the command, FirstBurstLength unasked */
-	INI_OUT_R2T, /* nothing unasked */
+enum ini_out {			    /* how a command's Data-Out travels */
+	       INI_OUT_ANY,	    /* as agreed, the seed chooses */
+	       INI_OUT_IMMEDIATE,   /* as much as may be with the command, the rest solicited */
+	       INI_OUT_UNSOLICITED, /* nothing with the command, FirstBurstLength unasked */
+	       INI_OUT_R2T,	    /* nothing unasked */
 };
 
 /* The caller's, who keeps it until it is DONE or LOST. */
@@ -92,7 +92,7 @@ struct ini {
 	/* what has come */
 	unsigned nops, pings, rejects, asyncs, texts, tmfs, ndone;
 	uint8_t tmf_response, reject_reason, async_event;
-	char text[8192];
+	char *text; /* of Text Responses, joined */
 	size_t text_len;
 	uint32_t text_ttt;
 	uint32_t nop_data_len;

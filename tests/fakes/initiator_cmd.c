@@ -107,8 +107,8 @@ void ini_on_r2t(struct ini *i, const struct bhs_r2t *h)
 
 	if (!c) /* of a task that a TMF has taken meanwhile */
 		return;
-	if (be32_get(h->r2t_sn) != c->r2t_sn++ || !len || len > i->max_burst ||
-	    off > c->out_len || len > c->out_len - off) {
+	if (be32_get(h->r2t_sn) != c->r2t_sn++ || !len || len > i->max_burst || off > c->out_len ||
+	    len > c->out_len - off) {
 		ini_break(i, "R2T %u for [%u, +%u) of %u bytes", be32_get(h->r2t_sn), off, len,
 			  c->out_len);
 		return;

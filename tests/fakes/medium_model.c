@@ -151,8 +151,8 @@ static bool replaces(const struct write *w, enum judge how, uint64_t begun)
 	return w->good && (how == JUDGE_DEATH || w->over < begun);
 }
 
-static bool is_possible(const struct model *m, const struct history *h, uint32_t id,
-			enum judge how, uint64_t begun)
+static bool is_possible(const struct model *m, const struct history *h, uint32_t id, enum judge how,
+			uint64_t begun)
 {
 	for (uint32_t i = 0; i < h->n; i++) {
 		const struct write *newer = &m->writes[h->ids[i]];

@@ -1,8 +1,6 @@
 /* Wrong in one way each; in all others the backstore below. */
 #include "tests/fakes/mutant_bs.h"
 
-#include "tests/fakes/server_rig.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,6 @@
 #include "backstore/disk.h"
 #include "target/scsi/fence.h"
 #include "tests/fakes/fake_priv.h"
-#include "tests/fakes/mutant_bs.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -49,9 +48,7 @@ static void on_accept(struct io_listener *l, int fd)
 	if (fd < 0)
 		return; /* it is accepted later */
 	assert(g->first_arrival != g->last_arrival);
-	fake_alloc_begin();
-	a = malloc(sizeof(*a));
-	fake_alloc_end();
+	a = malloc(sizeof(*a)); /* fake_priv.h makes it the fakes' own */
 	assert(a);
 	*a = (struct arrival){
 		.msg.run = arrived,
@@ -305,8 +302,9 @@ void rig_drain(struct rig *g, uint64_t bound_ns)
 		struct drain *d = calloc(1, sizeof(*d));
 
 		assert(d);
-		*d = (struct drain){ .msg.run = drain_here, .g = g, .r = g->r[n],
-				     .bound_ns = bound_ns };
+		*d = (struct drain){
+			.msg.run = drain_here, .g = g, .r = g->r[n], .bound_ns = bound_ns
+		};
 		io_post(g->io[n], &d->msg);
 	}
 }
@@ -332,7 +330,7 @@ static void assert_all_is_back(const struct rig *g)
 		const struct iscsi_target *t = list_entry(l, struct iscsi_target, link);
 
 		for (unsigned n = 0; n < g->cfg.reactors; n++)
-			assert(!t->used_bytes[n] && "the target's account is not empty");
+			assert(!t->accounts[n].used_bytes && "the target's account is not empty");
 	}
 }
 

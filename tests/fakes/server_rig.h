@@ -8,6 +8,7 @@
 #include "backstore/backstore.h"
 #include "target/iscsi/reactor.h"
 #include "tests/fakes/initiator.h"
+#include "tests/fakes/mutant_bs.h"
 
 enum {
 	RIG_MAX_REACTORS = 4,
@@ -18,20 +19,11 @@ enum {
 #define RIG_MS UINT64_C(1000000)
 #define RIG_S  UINT64_C(1000000000)
 
-/* What a test may break on purpose. */
-enum rig_mutant {
-	RIG_SOUND,
-	RIG_FLUSH_DOES_NOTHING,
-	RIG_FUA_IGNORED,
-	RIG_GOOD_BEFORE_COMPLETION,
-	RIG_ABORT_FORGETS_THE_RANGE, /* by rig_forget_fences, which the test calls */
-};
-
 struct rig_config {
 	uint64_t seed;
-	unsigned reactors, volumes;	   /* 0: one */
-	uint64_t volume_bytes;		   /* 0: 1 MiB */
-	uint64_t memory_bytes;		   /* of a reactor; 0: 16 MiB */
+	unsigned reactors, volumes; /* 0: one */
+	uint64_t volume_bytes;	    /* 0: 1 MiB */
+	uint64_t memory_bytes;	    /* of a reactor; 0: 16 MiB */
 	bool buffered, writethrough, shared;
 	enum rig_mutant mutant;
 };
@@ -75,12 +67,12 @@ uint64_t rig_now(const struct rig *g);
 /* Moves the world a little, and the initiators with it. False: it is @until_ns. */
 bool rig_turn(struct rig *g, uint64_t until_ns);
 /* Until @cond, at most @max_ns; is @cond in the end. */
-#define RIG_WAIT(g, cond, max_ns)                                        \
-	({                                                               \
-		uint64_t until_ = rig_now(g) + (max_ns);                 \
-		while (!(cond) && rig_turn((g), until_))                 \
-			;                                                \
-		(cond);                                                  \
+#define RIG_WAIT(g, cond, max_ns)                                                                  \
+	__extension__({                                                                            \
+		uint64_t until_ = rig_now(g) + (max_ns);                                           \
+		while (!(cond) && rig_turn((g), until_))                                           \
+			;                                                                          \
+		(cond);                                                                            \
 	})
 void rig_pass(struct rig *g, uint64_t ns);
 
