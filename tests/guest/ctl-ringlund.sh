@@ -5,14 +5,12 @@
 #   kill | up             SIGKILL; start again on the same files
 #   restart [SECONDS]     both, with that pause in between (default: none at all)
 #   freeze | thaw         SIGSTOP, SIGCONT
-#   stall | unstall       the first volume's disk stops answering, and goes on
 #   log                   the server's log
 #   run COMMAND...        any command, on the host inside the namespace
-# $RINGLUND is the server; $STALLABLE=1 puts the first volume on a disk that can stall.
+# $RINGLUND is the server.
 set -u
 run=$RIG_RUN        # this run's private folder
 size=${VOLUME_MIB:-512}M
-first=$run/disk1.img
 
 up() {
     local i tries=0 begin args=()
@@ -22,7 +20,7 @@ up() {
     begin=$(($(wc -l <"$run/ringlund.log") + 1))
     (
         "$RINGLUND" "${args[@]}" --open --state "$run/state" --runtime "$run/runtime" \
-            --volume "disk1,path=$first,size=$size" \
+            --volume "disk1,path=$run/disk1.img$([ -b "$run/disk1.img" ] || echo ",size=$size")" \
             --volume "disk2,path=$run/disk2.img,size=$size" >>"$run/ringlund.log" 2>&1 &
         pid=$!
         echo $pid >"$run/ringlund.pid"
@@ -47,29 +45,13 @@ stop() {
     done
     [ "$(cat "$run/ringlund.status.$pid")" = 0 ]
 }
-# A disk that can stall: the volume's file is served over FUSE by another process,
-# which can be stopped. Nothing is left behind when that dies.
-stallable() {
-    local tries=0
-    truncate -s "$size" "$run/disk1.raw"
-    : >"$run/disk1.img"
-    qemu-storage-daemon --blockdev "driver=file,node-name=f,filename=$run/disk1.raw" \
-        --export "type=fuse,id=e,node-name=f,mountpoint=$run/disk1.img,writable=on" \
-        >"$run/stall.log" 2>&1 &
-    echo $! >"$run/stall.pid"
-    until [ "$(stat -c %s "$run/disk1.img" 2>/dev/null)" -gt 0 ] 2>/dev/null; do
-        tries=$((tries + 1))
-        [ $tries -lt 100 ] || { cat "$run/stall.log"; return 1; }
-        sleep 0.05
-    done
-}
-
 verb=$1
 shift
 case $verb in
 start)   touch "$run/ringlund.log"
-         [ -z "${STALLABLE-}" ] || stallable || exit
-         up ;;
+         up || exit
+         # goes away with its last user
+         [ -z "${STALLABLE-}" ] || losetup --detach "$run/disk1.img" ;;
 stop)    stop ;;
 kill)    signal KILL ;;
 up)      up ;;
@@ -78,8 +60,6 @@ restart) signal KILL
          up ;;
 freeze)  signal STOP ;;
 thaw)    signal CONT ;;
-stall)   kill -STOP "$(cat "$run/stall.pid")" ;;
-unstall) kill -CONT "$(cat "$run/stall.pid")" ;;
 log)     cat "$run/ringlund.log" ;;
 run)     "$@" ;;
 *)       echo "ctl-ringlund: unknown $verb"; exit 2 ;;
