@@ -171,13 +171,14 @@ static void uncount(struct disk_op *d)
 static void op_issue(struct disk_op *d)
 {
 	struct fake_world *w = d->ev.io->w;
+	uint64_t unit = d->f->dio_align ? d->f->dio_align : SECTOR; /* of what is short */
 
 	d->issued = true;
 	if (!d->fail && !w->dead)
 		d->fail = medium_error(d);
-	if ((d->kind == DISK_READ || d->kind == DISK_WRITE) && d->len_bytes > SECTOR &&
+	if ((d->kind == DISK_READ || d->kind == DISK_WRITE) && d->len_bytes > unit &&
 	    fake_chance(w, w->knobs.short_permille))
-		d->len_bytes = (1 + fake_random(w) % (d->len_bytes / SECTOR - 1)) * SECTOR;
+		d->len_bytes = (1 + fake_random(w) % (d->len_bytes / unit - 1)) * unit;
 	if ((d->kind == DISK_WRITE || d->kind == DISK_SPACE) && d->fail != -ENOSPC &&
 	    d->fail != -EOPNOTSUPP && !w->dead)
 		d->rec = fake_record_new(d->f, d->off_bytes, d->len_bytes,

@@ -387,6 +387,8 @@ static void world_end(struct fake_world *w, void (*lose)(struct file *f))
 	assert(!w->dead);
 	w->dead = true;
 	w->knobs.crash_at = UINT64_MAX;
+	if (w->knobs.on_end)
+		w->knobs.on_end(w->knobs.on_end_arg);
 	w->ends++;
 	fake_disk_end_all(w);
 	list_for_each (n, &w->files)

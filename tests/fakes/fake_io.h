@@ -35,6 +35,10 @@ struct fake_knobs {
 	 * itself, as by fake_world_crash (or _kill); UINT64_MAX = never. */
 	uint64_t crash_at;
 	bool crash_is_kill;
+	/* Called when it happens, however caused, before anything is torn down: what the
+	 * process has left behind elsewhere is still as it is. May be NULL. */
+	void (*on_end)(void *arg);
+	void *on_end_arg;
 };
 
 enum fake_nowait {
