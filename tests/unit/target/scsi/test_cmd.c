@@ -1,5 +1,5 @@
 /* What every command passes: LUN, unit attention, operation code, reserved bits. */
-#include "scsi_rig.h"
+#include "tests/unit/target/scsi/scsi_rig.h"
 
 static int setup(void **state)
 {

@@ -1,6 +1,6 @@
 /* Parameter data, byte for byte: INQUIRY and its pages, MODE SENSE, REPORT LUNS, READ
  * CAPACITY, REQUEST SENSE, REPORT SUPPORTED OPERATION CODES. */
-#include "scsi_rig.h"
+#include "tests/unit/target/scsi/scsi_rig.h"
 
 static int setup(void **state)
 {

@@ -1,5 +1,5 @@
 /* UNMAP and WRITE SAME: parameter lists good and hostile, pieces, limits. */
-#include "scsi_rig.h"
+#include "tests/unit/target/scsi/scsi_rig.h"
 
 #include <errno.h>
 
@@ -23,7 +23,7 @@ static int teardown(void **state)
 static uint8_t list[65536];
 
 /* A parameter list of @n descriptors, its lengths right; returns its length. */
-static uint16_t unmap_list(unsigned n, const uint64_t (*lba_n)[2])
+static uint16_t unmap_list(unsigned n, uint64_t (*lba_n)[2])
 {
 	memset(list, 0, sizeof(list));
 	put_be16(list, (uint16_t)(6 + 16 * n));
@@ -52,7 +52,7 @@ static void expect_bytes(const struct rig *r, uint64_t lba, uint64_t n, uint8_t 
 
 static void unmap_runs_its_descriptors_in_order(void **state)
 {
-	static const uint64_t d[][2] = { { 0, 8 }, { 100, 1 }, { 7, 0 }, { 4, 8 }, { 0x3fff, 1 } };
+	static uint64_t d[][2] = { { 0, 8 }, { 100, 1 }, { 7, 0 }, { 4, 8 }, { 0x3fff, 1 } };
 	struct rig *r = *state;
 	struct rig_cmd c;
 	uint8_t cdb[16] = { 0x42 };
@@ -82,7 +82,7 @@ static void unmap_runs_its_descriptors_in_order(void **state)
 
 static void unmap_of_nothing_is_good(void **state)
 {
-	static const uint64_t none[][2] = { { 5, 0 }, { 0x4000, 0 } };
+	static uint64_t none[][2] = { { 5, 0 }, { 0x4000, 0 } };
 	struct rig *r = *state;
 	struct rig_cmd c;
 
@@ -97,7 +97,7 @@ static void unmap_of_nothing_is_good(void **state)
 
 static void unmap_ignores_part_of_a_descriptor(void **state)
 {
-	static const uint64_t d[][2] = { { 0, 1 }, { 1, 1 } };
+	static uint64_t d[][2] = { { 0, 1 }, { 1, 1 } };
 	struct rig *r = *state;
 	struct rig_cmd c;
 
@@ -112,7 +112,7 @@ static void unmap_ignores_part_of_a_descriptor(void **state)
 
 static void unmap_refuses_what_is_cut(void **state)
 {
-	static const uint64_t d[][2] = { { 0, 1 }, { 1, 1 } };
+	static uint64_t d[][2] = { { 0, 1 }, { 1, 1 } };
 	struct rig *r = *state;
 	struct rig_cmd c;
 
@@ -148,7 +148,7 @@ static void unmap_refuses_what_is_cut(void **state)
 /* Nothing is unmapped when any descriptor is bad. */
 static void unmap_checks_before_it_runs(void **state)
 {
-	static const uint64_t bad[][2][2] = {
+	static uint64_t bad[][2][2] = {
 		{ { 0, 1 }, { 0x4000, 1 } },
 		{ { 0, 1 }, { 0x4001, 0 } },
 		{ { 0, 1 }, { UINT64_MAX, 2 } },
@@ -200,7 +200,7 @@ static void unmap_keeps_its_limits(void **state)
 
 static void unmap_stops_at_an_error(void **state)
 {
-	static const uint64_t d[][2] = { { 0, 1 }, { 1, 1 }, { 2, 1 } };
+	static uint64_t d[][2] = { { 0, 1 }, { 1, 1 }, { 2, 1 } };
 	struct rig *r = *state;
 	struct rig_cmd c;
 	uint8_t cdb[16] = { 0x42, 0, 0, 0, 0, 0, 0, 0, 56 };

@@ -1,5 +1,5 @@
 /* READ, WRITE, SYNCHRONIZE CACHE, START STOP UNIT: decoding, limits, residuals, errors. */
-#include "scsi_rig.h"
+#include "tests/unit/target/scsi/scsi_rig.h"
 
 #include <errno.h>
 

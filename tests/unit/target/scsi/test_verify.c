@@ -1,5 +1,5 @@
 /* VERIFY, WRITE AND VERIFY, PRE-FETCH. */
-#include "scsi_rig.h"
+#include "tests/unit/target/scsi/scsi_rig.h"
 
 #include <errno.h>
 
