@@ -52,6 +52,14 @@ static void check_row(struct rig *r, const struct scsi_op *op, uint8_t opcode)
 	if (op->action)
 		assert_int_equal(op->usage[1] & 0x1f, 0x1f);
 	assert_false(op->build && op->step);
+	/* where there is no unit, nothing of a unit may be looked at */
+	if (op->flags & OP_ANY_LUN)
+		assert_false(op->flags & (OP_MEDIUM | OP_WRITES | OP_RANGE) || op->check ||
+			     op->step);
+	if (op->flags & OP_RANGE)
+		assert_true(op->begin && op->step); /* no blocks: no request */
+	if (op->flags & OP_WRITES)
+		assert_true(op->flags & OP_RANGE); /* or its zombie would not be fenced */
 	for (unsigned i = 0; i < op->alloc_bytes; i++)
 		assert_int_equal(op->usage[op->alloc_at + i], 0xff);
 }
