@@ -50,7 +50,7 @@ static void write_zeros(struct disk *d, struct bs_req *req, uint64_t at, uint64_
 		req->priv.iov[n].iov_len = MIN(len, ZEROS_BYTES);
 		len -= req->priv.iov[n].iov_len;
 	}
-	io_write(req->io, &req->priv.op, d->fd, req->priv.iov, n, at, 0);
+	io_write(req->io, &req->priv.op, d->fd, req->priv.iov, n, at, IO_BLOCKS);
 }
 
 /* The next piece: aligned ones by a space operation, the rest by writing. */

@@ -51,6 +51,7 @@ struct disk_params bs_rig_params(struct fake_file *f)
 		.align_bytes = 512,
 		.discard_bytes = 4096,
 		.punch_bytes = 4096,
+		.keeps_nowait = true,
 		.reactors = BS_RIG_REACTORS,
 		.latch = LATCH_NONE,
 	};

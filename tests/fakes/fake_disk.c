@@ -154,6 +154,9 @@ static void count(struct disk_op *d)
 			f->zeroes++;
 		break;
 	}
+	if ((d->kind == DISK_READ || d->kind == DISK_WRITE) &&
+	    !(d->flags & (IO_NOWAIT | IO_BLOCKS)))
+		f->inline_tries++;
 	if (needs_worker(d)) {
 		f->punted++;
 		f->punted_max = MAX(f->punted_max, f->punted);

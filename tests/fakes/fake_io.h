@@ -61,6 +61,8 @@ struct fake_file {
 
 	/* counters, the test's to read and reset */
 	uint64_t reads, writes, syncs, punches, zeroes;
+	uint64_t inline_tries; /* reads and writes with neither IO_NOWAIT nor IO_BLOCKS: the real
+				* engine tries them on the loop's own thread first */
 	unsigned punted, punted_max; /* without IO_NOWAIT, under way: now, at most */
 	unsigned syncing, syncing_max;
 };

@@ -175,6 +175,38 @@ static void a_file_without_nowait_is_asked_once(void **state)
 	end(&g, bs);
 }
 
+/* FUSE takes IO_NOWAIT and waits all the same: nothing may be tried on the loop. */
+static void where_nowait_is_not_kept_all_goes_to_workers(void **state)
+{
+	static struct bs_call c[64];
+	struct disk_params p;
+	struct backstore *bs;
+	struct fake_file *f;
+	struct bs_rig g;
+
+	(void)state;
+	bs_rig_init(&g, 3, 1);
+	f = fake_file_new(g.w, SIZE);
+	p = bs_rig_params(f);
+	p.keeps_nowait = false;
+	assert_int_equal(disk_new(&bs, &p), 0);
+	f->no_punch = f->no_zero = true;
+	fake_file_stall(f);
+	for (unsigned i = 0; i < 64; i++)
+		bs_call_start(&c[i], bs, g.io[0], i % 2 ? BS_WRITE : BS_READ, 0, i * 4096,
+			      buf + i * 4096, 4096);
+	fake_world_run(g.w);
+	assert_int_equal(f->punted, DISK_WRITE_LANE + DISK_READ_LANE);
+	assert_int_equal(f->reads + f->writes, DISK_WRITE_LANE + DISK_READ_LANE);
+	fake_file_release(f);
+	fake_world_run(g.w);
+	assert_int_equal(f->reads + f->writes, 64);
+	assert_int_equal(bs_call(&g, bs, BS_DISCARD, 0, 512, NULL, 65536), 0);
+	assert_int_equal(bs_call(&g, bs, BS_WRITE, BS_FUA, 512, buf, 65536), 0);
+	assert_int_equal(f->inline_tries, 0);
+	end(&g, bs);
+}
+
 static void buffered_writes_always_use_the_lane(void **state)
 {
 	static struct bs_call c[64];
@@ -367,6 +399,7 @@ int main(void)
 		cmocka_unit_test(a_stalled_file_holds_up_no_other),
 		cmocka_unit_test(what_need_not_block_takes_no_place_in_the_lane),
 		cmocka_unit_test(a_file_without_nowait_is_asked_once),
+		cmocka_unit_test(where_nowait_is_not_kept_all_goes_to_workers),
 		cmocka_unit_test(buffered_writes_always_use_the_lane),
 		cmocka_unit_test(discarded_and_zeroed_ranges_read_zeros_and_no_more),
 		cmocka_unit_test(a_discard_gives_space_back),
