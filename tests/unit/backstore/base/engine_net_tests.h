@@ -125,7 +125,7 @@ struct echo_server {
 	struct rig *r;
 	struct echo conn[CLIENTS];
 	unsigned accepted, ended, listener_ends, errors;
-	bool stop_when_all;
+	unsigned stop_when; /* so many have come */
 };
 
 static void echo_more(struct echo *c)
@@ -178,13 +178,16 @@ static void echo_accept(struct io_listener *l, int fd)
 	c->s = (struct io_stream){ .fd = fd, .on_bytes = echo_bytes, .on_end = echo_end };
 	c->x.snd.done = echo_sent;
 	io_stream_start(c->io, &c->s);
-	if (++srv->accepted == CLIENTS && srv->stop_when_all)
+	if (++srv->accepted == srv->stop_when)
 		io_listen_stop(l);
 }
 
+/* From here on the listener's memory is its owner's, to be spoilt at once. */
 static void echo_listener_end(struct io_listener *l)
 {
 	container_of(l, struct echo_server, l)->listener_ends++;
+	close(l->fd);
+	memset(l, 0x5a, sizeof(*l));
 }
 
 static void echo_listen(struct echo_server *srv, struct rig *r, struct sockaddr_in *a)
@@ -221,7 +224,7 @@ static inline void many_connections_are_echoed(void **state)
 	struct sockaddr_in a;
 
 	echo_listen(srv, r, &a);
-	srv->stop_when_all = true;
+	srv->stop_when = CLIENTS;
 	for (int i = 0; i < CLIENTS; i++) {
 		int fd = dial(&a);
 
@@ -247,7 +250,6 @@ static inline void many_connections_are_echoed(void **state)
 	}
 	TURN_UNTIL(r, srv->listener_ends);
 	assert_int_equal(srv->listener_ends, 1);
-	close(srv->l.fd);
 	free(srv);
 }
 
@@ -278,12 +280,33 @@ static inline void listeners_stop_in_any_state(void **state)
 		io_listen_stop(&srv->l);
 		assert_int_equal(srv->listener_ends, 0);
 		TURN_UNTIL(r, srv->listener_ends);
-		close(srv->l.fd);
 		close(client);
 		turn_for(r, 2);
 		assert_int_equal(srv->listener_ends, 1);
 		assert_int_equal(srv->accepted, 0);
 	}
+	free(srv);
+}
+
+static inline void a_stop_in_on_accept_leaves_the_rest_out(void **state)
+{
+	struct rig *r = *state;
+	struct echo_server *srv = malloc(sizeof(*srv));
+	struct sockaddr_in a;
+	int client[4];
+	char c;
+
+	echo_listen(srv, r, &a);
+	srv->stop_when = 2;
+	turn_for(r, 2);
+	for (int i = 0; i < 4; i++)
+		client[i] = dial(&a);
+	TURN_UNTIL(r, srv->listener_ends);
+	assert_int_equal(srv->accepted, 2);
+	assert_true(read(client[2], &c, 1) <= 0 && read(client[3], &c, 1) <= 0);
+	for (int i = 0; i < 4; i++)
+		close(client[i]);
+	drop(r, srv);
 	free(srv);
 }
 
@@ -322,7 +345,6 @@ static inline void a_listener_outlives_emfile(void **state)
 	drop(r, srv);
 	io_listen_stop(&srv->l);
 	TURN_UNTIL(r, srv->listener_ends);
-	close(srv->l.fd);
 
 	/* It can be stopped while it waits for better times. */
 	client = listen_without_fds(srv, r, &was);
@@ -334,7 +356,6 @@ static inline void a_listener_outlives_emfile(void **state)
 	turn_for(r, 150);
 	assert_int_equal(srv->listener_ends, 1);
 	assert_int_equal(srv->accepted, 0);
-	close(srv->l.fd);
 	close(client);
 	free(srv);
 }
@@ -386,6 +407,8 @@ static inline void the_hook_runs_once_a_turn_and_may_start_things(void **state)
 		cmocka_unit_test(the_end_tells_why),                                               \
 		cmocka_unit_test(many_streams_all_get_their_bytes),                                \
 		cmocka_unit_test(stop_ends_a_stream_in_any_state),                                 \
+		cmocka_unit_test(a_callback_may_stop_another_stream),                              \
+		cmocka_unit_test(a_stop_in_on_accept_leaves_the_rest_out),                         \
 		cmocka_unit_test(a_send_is_whole_to_a_slow_reader),                                \
 		cmocka_unit_test(a_send_to_nobody_is_an_error),                                    \
 		cmocka_unit_test(many_connections_are_echoed),                                     \

@@ -166,3 +166,70 @@ static inline void stop_ends_a_stream_in_any_state(void **state)
 		stop_in(*state, &stop_cases[i], true);
 	}
 }
+
+/* Two streams with bytes waiting; whichever is called first stops the other, whose
+ * completion has been received, but not looked at. */
+struct pair_of_sinks {
+	struct sink k[2];
+	unsigned calls;
+};
+
+static void pair_exact(struct io_stream *s)
+{
+	struct sink *k = container_of(s, struct sink, s);
+	struct pair_of_sinks *p = k->neighbours;
+
+	p->calls++;
+	sink_exact(s);
+	sink_stop(&p->k[k == p->k]);
+}
+
+static void pair_bytes(struct io_stream *s, const uint8_t *data, size_t len)
+{
+	struct sink *k = container_of(s, struct sink, s);
+	struct pair_of_sinks *p = k->neighbours;
+
+	p->calls++;
+	sink_bytes(s, data, len);
+	if (!k->mem)
+		sink_stop(&p->k[k == p->k]);
+}
+
+static void neighbours(struct rig *r, size_t exact)
+{
+	struct pair_of_sinks p = { 0 };
+	int fds[2][2];
+
+	for (int i = 0; i < 2; i++) {
+		unix_pair(fds[i]);
+		p.k[i] = sink_of(fds[i][0]);
+		p.k[i].neighbours = &p;
+		p.k[i].plan[0] = exact;
+		p.k[i].s.on_bytes = pair_bytes;
+		p.k[i].s.on_exact = pair_exact;
+		io_stream_start(r->io, &p.k[i].s);
+	}
+	turn_for(r, 2);
+	for (int i = 0; exact && i < 2; i++)
+		put_bytes(fds[i][1], 0, 10);
+	turn_for(r, 2);
+	p.calls = 0;
+	for (int i = 0; i < 2; i++)
+		put_bytes(fds[i][1], exact ? 10 : 0, exact ? exact : 10);
+	TURN_UNTIL(r, p.k[0].ends + p.k[1].ends);
+	assert_int_equal(p.k[0].ends + p.k[1].ends, 1);
+	assert_int_equal(p.calls, 1);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i][1]);
+		TURN_UNTIL(r, p.k[i].ends);
+		assert_int_equal(p.k[i].res, p.k[i].stopped ? -ECANCELED : 0);
+		free(p.k[i].mem);
+		close(fds[i][0]);
+	}
+}
+
+static inline void a_callback_may_stop_another_stream(void **state)
+{
+	neighbours(*state, 0);
+	neighbours(*state, 20000);
+}

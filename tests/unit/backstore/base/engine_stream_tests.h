@@ -65,6 +65,7 @@ struct sink {
 	unsigned bytes_calls, exact_calls, ends;
 	bool stopped;
 	int res;
+	void *neighbours; /* for tests of more than one */
 };
 
 static void sink_ask(struct sink *k, size_t len)

@@ -97,6 +97,78 @@ static void streams_stop_from_within_the_backlog(void **state)
 	}
 }
 
+/* The arming waits in the backlog; when the kernel takes requests again, the cancel
+ * must still not overtake it. */
+static void a_cancel_stays_behind_what_it_cancels(void **state)
+{
+	struct rig *r = *state;
+	struct filler *f = fill_up(r);
+	struct sink k;
+	int fds[2];
+
+	unix_pair(fds);
+	k = sink_of(fds[0]);
+	io_stream_start(r->io, &k.s);
+	kernel.refuse = 0;
+	io_stream_stop(&k.s);
+	TURN_UNTIL(r, k.ends);
+	assert_int_equal(k.res, -ECANCELED);
+	check_filler(r, f);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* The stream ends, and is gone, while its cancel still waits. */
+static void a_stream_ends_before_its_cancel_goes_out(void **state)
+{
+	struct rig *r = *state;
+	struct after_end after = { 0 };
+	struct doomed *d = calloc(1, sizeof(*d));
+	struct filler *f;
+	int fds[2];
+
+	unix_pair(fds);
+	d->k = sink_of(fds[0]);
+	d->k.s.on_end = doomed_end;
+	d->after = &after;
+	io_stream_start(r->io, &d->k.s);
+	turn_for(r, 1);
+	f = fill_up(r);
+	close(fds[1]);
+	io_stream_stop(&d->k.s);
+	TURN_UNTIL(r, after.ends);
+	check_filler(r, f);
+	assert_int_equal(after.ends, 1);
+	close(fds[0]);
+}
+
+/* All that the kernel has got will wait for long: what has not been handed over yet
+ * must be, before the engine sleeps. */
+static void the_engine_does_not_sleep_on_a_backlog(void **state)
+{
+	struct rig *r = *state;
+	struct filler *f = calloc(1, sizeof(*f));
+	struct op_result last = OP_RESULT;
+	int p[2], fd = open("/dev/zero", O_RDONLY);
+	uint8_t bytes[FILLERS] = { 0 };
+
+	kernel.refuse = UINT32_MAX;
+	assert_int_equal(pipe(p), 0);
+	f->fd = p[0];
+	f->v = (struct iovec){ &f->byte, 1 };
+	for (unsigned i = 0; i < FILLERS; i++) {
+		f->ops[i].op.done = op_done;
+		io_read(r->io, &f->ops[i].op, p[0], &f->v, 1, 0, 0);
+	}
+	io_read(r->io, &last.op, fd, &f->v, 1, 0, 0);
+	TURN_UNTIL(r, last.calls);
+	assert_int_equal(last.res, 1);
+	assert_int_equal(write(p[1], bytes, sizeof(bytes)), sizeof(bytes));
+	check_filler(r, f);
+	close(p[1]);
+	close(fd);
+}
+
 static void streams_run_from_within_the_backlog(void **state)
 {
 	struct rig *r = *state;
@@ -145,6 +217,9 @@ int main(void)
 		cmocka_unit_test(a_refusing_kernel_loses_nothing),
 		cmocka_unit_test(streams_stop_from_within_the_backlog),
 		cmocka_unit_test(streams_run_from_within_the_backlog),
+		cmocka_unit_test(a_cancel_stays_behind_what_it_cancels),
+		cmocka_unit_test(a_stream_ends_before_its_cancel_goes_out),
+		cmocka_unit_test(the_engine_does_not_sleep_on_a_backlog),
 		cmocka_unit_test(a_cancel_without_room_is_harmless),
 		cmocka_unit_test(a_failing_enter_is_survived_or_told),
 	};
