@@ -40,6 +40,8 @@
 static const struct scsi_op service_actions_in[] = { /* 9Eh */
 	{ "READ CAPACITY(16)", 16, 0, 10, 4, { 0x9e, 0x1f, B8, B4, 0x01, 0 },
 	  .build = scsi_build_capacity16, .action = 0x10 },
+	{ "GET LBA STATUS", 16, OP_MEDIUM, 10, 4, { 0x9e, 0x1f, B8, B4, 0, 0 },
+	  .build = scsi_build_lba_status, .action = 0x12 },
 };
 
 static const struct scsi_op maintenance_in[] = { /* A3h */

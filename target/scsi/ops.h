@@ -63,6 +63,7 @@ int scsi_build_report_opcodes(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARA
 int scsi_build_mode_sense(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_capacity10(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_capacity16(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
+int scsi_build_lba_status(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_defects10(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_defects12(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 

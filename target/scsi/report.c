@@ -201,6 +201,25 @@ int scsi_build_capacity16(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BY
 	return 32;
 }
 
+/* --- GET LBA STATUS (SBC-3 5.5) ------------------------------------------------------- */
+
+/* One descriptor to the end of the medium: "mapped, or unknown". Which blocks a file has
+ * holes for could only be asked in a call that blocks. */
+int scsi_build_lba_status(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES])
+{
+	uint64_t lba = get_be64(cmd->cdb + 2);
+
+	if (lba >= cmd->lu->nblocks) {
+		sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+		return -1;
+	}
+	memset(buf, 0, 24);
+	put_be32(buf, 20); /* bytes that follow */
+	put_be64(buf + 8, lba);
+	put_be32(buf + 16, (uint32_t)MIN(cmd->lu->nblocks - lba, UINT32_MAX));
+	return 24;
+}
+
 /* --- READ DEFECT DATA (SBC-3 5.18, 5.19)
  * ------------------------------------------------------------ */
 

@@ -346,6 +346,30 @@ static void request_sense(void **state)
 
 /* --- REPORT SUPPORTED OPERATION CODES --- */
 
+static void lba_status(void **state)
+{
+	struct rig *r = *state;
+	uint64_t last = r->lu->nblocks - 1;
+	uint8_t want[24] = { 0, 0, 0, 20 };
+	uint8_t cdb[16] = { 0x9e, 0x12 };
+	struct rig_cmd c;
+
+	put_be64(cdb + 2, 3);
+	put_be64(want + 8, 3);
+	put_be32(want + 16, (uint32_t)(r->lu->nblocks - 3));
+	expect_data(r, cdb, 10, 4, want, sizeof(want));
+	put_be64(cdb + 2, last);
+	put_be64(want + 8, last);
+	put_be32(want + 16, 1);
+	expect_data(r, cdb, 10, 4, want, sizeof(want));
+	for (unsigned i = 0; i < 2; i++) {
+		put_be64(cdb + 2, i ? UINT64_MAX : last + 1);
+		put_be32(cdb + 10, 24);
+		rig_do(r, &c, cdb, sizeof(cdb), NULL, 0, 24);
+		rig_expect_sense(&c, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
+	}
+}
+
 static void opcodes_all(struct rig *r, bool rctd, bool thin)
 {
 	struct rig_cmd c;
@@ -463,13 +487,21 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(inquiry_standard),  T(inquiry_bad_fields),
-		T(vpd_pages),	      cmocka_unit_test(vpd_and_capacity_of_another_unit),
-		T(capacity),	      cmocka_unit_test(capacity_beyond_2_tib),
-		T(mode_sense),	      T(mode_sense_bad_fields),
-		T(report_luns),	      T(defect_data),
-		T(request_sense),     T(report_all_opcodes),
-		T(report_one_opcode), T(thick_unit_reports_no_unmap_bit),
+		T(inquiry_standard),
+		T(inquiry_bad_fields),
+		T(vpd_pages),
+		cmocka_unit_test(vpd_and_capacity_of_another_unit),
+		T(capacity),
+		T(lba_status),
+		cmocka_unit_test(capacity_beyond_2_tib),
+		T(mode_sense),
+		T(mode_sense_bad_fields),
+		T(report_luns),
+		T(defect_data),
+		T(request_sense),
+		T(report_all_opcodes),
+		T(report_one_opcode),
+		T(thick_unit_reports_no_unmap_bit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
