@@ -113,6 +113,10 @@ void conn_reject(struct conn *c, const struct bhs *bad, enum iscsi_reject reason
 int dispatch_header(struct pdu_rx *rx); /* dispatch.c */
 int dispatch_pdu(struct pdu_rx *rx);
 void dispatch_drop_parked(struct conn *c);
+/* A command that waits for its turn will not run. False: there is none with this tag. */
+bool dispatch_forget(struct conn *c, be32 itt);
+/* Nor will those for the unit. */
+void dispatch_forget_all(struct conn *c, const struct scsi_lu *lu);
 int login_pdu(struct conn *c); /* login.c */
 void login_free(struct conn *c);
 int text_pdu(struct conn *c); /* text.c */

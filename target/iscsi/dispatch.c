@@ -172,6 +172,7 @@ static unsigned opcode(const struct conn *c)
 
 struct parked {
 	struct list link;
+	bool forgotten; /* aborted: its turn passes, and nothing happens */
 	struct bhs bhs;
 	uint32_t data_len;
 	uint8_t data[];
@@ -192,14 +193,18 @@ static enum session_order take_turn(struct conn *c, const struct bhs *h)
 	return order;
 }
 
+static bool is_command(const struct parked *p)
+{
+	return (p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_SCSI_CMD;
+}
+
 /* A parked command with this tag: its Data-Outs wait behind it. */
 static bool is_parked(const struct conn *c, be32 itt)
 {
 	list_for_each (l, &c->parked) {
 		const struct parked *p = list_entry(l, struct parked, link);
 
-		if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_SCSI_CMD &&
-		    be32_get(p->bhs.itt) == be32_get(itt))
+		if (is_command(p) && be32_get(p->bhs.itt) == be32_get(itt))
 			return true;
 	}
 	return false;
@@ -235,6 +240,31 @@ void dispatch_drop_parked(struct conn *c)
 	c->parked_bytes = 0;
 }
 
+bool dispatch_forget(struct conn *c, be32 itt)
+{
+	list_for_each (l, &c->parked) {
+		struct parked *p = list_entry(l, struct parked, link);
+
+		if (!is_command(p) || p->forgotten || be32_get(p->bhs.itt) != be32_get(itt))
+			continue;
+		p->forgotten = true;
+		return true;
+	}
+	return false;
+}
+
+void dispatch_forget_all(struct conn *c, const struct scsi_lu *lu)
+{
+	if (!c->session->nexus) /* logged out: nothing will run anyway */
+		return;
+	list_for_each (l, &c->parked) {
+		struct parked *p = list_entry(l, struct parked, link);
+
+		if (is_command(p) && scsi_nexus_lu(c->session->nexus, p->bhs.lun) == lu)
+			p->forgotten = true;
+	}
+}
+
 static int handle_header(struct conn *c)
 {
 	return table[opcode(c)].header ? table[opcode(c)].header(c) : 0;
@@ -256,6 +286,10 @@ static int replay(struct conn *c, const struct parked *p)
 	uint32_t at = 0;
 	int rc;
 
+	if (p->forgotten) {
+		session_credit(c->session);
+		return 0;
+	}
 	rx->bhs = p->bhs;
 	rx->data_len = p->data_len;
 	rx->ahs_len = 0;

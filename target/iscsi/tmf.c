@@ -29,14 +29,15 @@ static bool is_abortable(const struct task *t)
 	return t->state == TASK_COLLECTING || t->state == TASK_HELD || t->state == TASK_RUNNING;
 }
 
-static void abort_on(struct session *s, const struct scsi_lu *lu)
+static void abort_on(struct conn *c, const struct scsi_lu *lu)
 {
-	list_for_each_safe (l, &s->tasks) {
+	list_for_each_safe (l, &c->session->tasks) {
 		struct task *t = list_entry(l, struct task, link);
 
 		if (is_abortable(t) && scsi_cmd_is_on(&t->cmd, lu))
 			task_abort(t);
 	}
+	dispatch_forget_all(c, lu);
 }
 
 /* 11.5.1: not here means answered already, or never come. */
@@ -47,6 +48,8 @@ static enum iscsi_tmf_response abort_task(struct conn *c, const struct bhs_tmf_r
 	uint32_t sn = be32_get(h->ref_cmd_sn);
 
 	if (!t || !is_abortable(t)) {
+		if (!t && dispatch_forget(c, h->ref_itt))
+			return ISCSI_TMF_COMPLETE;
 		/* A hole in the window: the command is on its way on no other connection
 		 * than this one, so it will not come any more. */
 		if (!t && !sn_before(sn, s->exp_cmd_sn) && !sn_before(s->max_cmd_sn, sn))
@@ -94,7 +97,7 @@ static void reset_here(struct io_msg *m)
 		struct conn *c = list_entry(l, struct conn, link);
 
 		if (c->session && !c->closed)
-			abort_on(c->session, part->reset->lu);
+			abort_on(c, part->reset->lu);
 	}
 	m->run = reset_back;
 	io_post(part->reset->conn->reactor->io, m);
@@ -143,7 +146,7 @@ int tmf_pdu(struct conn *c)
 	case ISCSI_TMF_ABORT_TASK_SET:
 		if (!lu)
 			return respond(c, h->itt, ISCSI_TMF_NO_LUN);
-		abort_on(c->session, lu);
+		abort_on(c, lu);
 		return respond(c, h->itt, ISCSI_TMF_COMPLETE);
 	case ISCSI_TMF_CLEAR_TASK_SET:
 	case ISCSI_TMF_LU_RESET:
