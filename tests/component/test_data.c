@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,8 +107,8 @@ static void run_seed(struct load *l, uint64_t seed, bool rough, bool forget)
 		load_run(l, 6000 * RIG_S);
 	if (!*l->wrong && !load_is_over(l))
 		fail_msg("seed %llu: it does not come to an end", (unsigned long long)seed);
-	if (!*l->wrong)
-		load_check_all(l);
+	if (!*l->wrong && !load_check_all(l) && !*l->wrong)
+		fail_msg("seed %llu: it cannot be read", (unsigned long long)seed);
 	load_fini(l);
 	rig_fini(&g);
 	model_free(l->m);
@@ -118,7 +119,7 @@ static void what_is_written_is_read(void **state)
 	static struct load l;
 
 	(void)state;
-	for (uint64_t seed = 0; seed < 80; seed++) {
+	for (uint64_t seed = 0; seed < 60; seed++) {
 		run_seed(&l, seed, false, false);
 		if (*l.wrong)
 			fail_msg("seed %llu: %s", (unsigned long long)seed, l.wrong);
@@ -137,7 +138,7 @@ static void also_when_the_going_is_rough(void **state)
 	unsigned good = 0, lost = 0, aborted = 0;
 
 	(void)state;
-	for (uint64_t seed = 1000; seed < 1100; seed++) {
+	for (uint64_t seed = 1000; seed < 1080; seed++) {
 		run_seed(&l, seed, true, false);
 		if (*l.wrong)
 			fail_msg("seed %llu: %s", (unsigned long long)seed, l.wrong);
@@ -145,7 +146,7 @@ static void also_when_the_going_is_rough(void **state)
 		lost += l.nlost;
 		aborted += l.naborted;
 	}
-	assert_true(good > 5000 && lost > 200 && aborted > 500);
+	assert_true(good > 4000 && lost > 150 && aborted > 400);
 }
 
 static void a_server_without_fences_is_found_out(void **state)
@@ -154,14 +155,25 @@ static void a_server_without_fences_is_found_out(void **state)
 	unsigned found = 0;
 
 	(void)state;
-	for (uint64_t seed = 1000; seed < 1100 && !found; seed++) {
+	for (uint64_t seed = 1000; seed < 1080 && !found; seed++) {
 		run_seed(&l, seed, true, true);
 		found += *l.wrong != 0;
 	}
 	assert_int_equal(found, 1);
 }
 
-int main(void)
+/* With a number: that rough seed alone, and how it went. */
+static int run_one(uint64_t seed)
+{
+	static struct load l;
+
+	run_seed(&l, seed, true, false);
+	printf("good %u, failed %u, busy %u, lost %u, aborted %u, logins %u: %s\n", l.ngood,
+	       l.nfailed, l.nbusy, l.nlost, l.naborted, l.nlogins, l.wrong);
+	return *l.wrong != 0;
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read),
@@ -169,5 +181,7 @@ int main(void)
 		cmocka_unit_test(a_server_without_fences_is_found_out),
 	};
 
+	if (argc > 1)
+		return run_one(strtoull(argv[1], NULL, 10));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* malloc and the like, marked as the fakes' own. */
 #include "tests/fakes/fake_alloc.h"
 
-unsigned fake_alloc_ours;
+volatile unsigned fake_alloc_ours;
 
 void *fake_malloc(size_t len)
 {

@@ -204,6 +204,7 @@ static void look_at(struct load *l, unsigned who)
 
 	if (i->closed || i->state == INI_REFUSED) {
 		l->nrefused += i->state == INI_REFUSED;
+		l->aborting[who] = false;
 		if (l->left || !list_empty(&l->lost)) {
 			if (!i->closed)
 				ini_close(i);
@@ -292,7 +293,7 @@ bool load_check_all(struct load *l)
 		cmd_read(&c, lba, n, buf);
 		good = rig_good(l->g, &i, &c) && model_check_read(l->m, lba, n, buf, begun);
 	}
-	if (!good && !*l->wrong)
+	if (!good && !*l->wrong && *model_why(l->m))
 		snprintf(l->wrong, sizeof(l->wrong), "in the end: %s", model_why(l->m));
 	rig_drop(&i);
 	free(buf);

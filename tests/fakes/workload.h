@@ -44,5 +44,6 @@ void load_turn(struct load *l, uint64_t until_ns);
 bool load_is_over(const struct load *l);
 /* Drops the initiators; nothing of it is known to be over. */
 void load_fini(struct load *l);
-/* Reads the whole volume through a session of its own and checks it. */
+/* Reads the whole volume through a session of its own and checks it. False: wrong says
+ * why, or, empty, it could not be read. */
 bool load_check_all(struct load *l);
