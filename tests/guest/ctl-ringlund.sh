@@ -20,7 +20,7 @@ up() {
     begin=$(($(wc -l <"$run/ringlund.log") + 1))
     (
         "$RINGLUND" "${args[@]}" --open --state "$run/state" --runtime "$run/runtime" \
-            --volume "disk1,path=$run/disk1.img$([ -b "$run/disk1.img" ] || echo ",size=$size")" \
+            --volume "disk1,path=$run/disk1.img,size=$size" \
             --volume "disk2,path=$run/disk2.img,size=$size" >>"$run/ringlund.log" 2>&1 &
         pid=$!
         echo $pid >"$run/ringlund.pid"
@@ -45,13 +45,12 @@ stop() {
     done
     [ "$(cat "$run/ringlund.status.$pid")" = 0 ]
 }
+
 verb=$1
 shift
 case $verb in
 start)   touch "$run/ringlund.log"
-         up || exit
-         # goes away with its last user
-         [ -z "${STALLABLE-}" ] || losetup --detach "$run/disk1.img" ;;
+         up ;;
 stop)    stop ;;
 kill)    signal KILL ;;
 up)      up ;;

@@ -161,7 +161,7 @@ cleanup() {
     fi
     if [ -n "$logs" ]; then
         mkdir -p "$logs"
-        for f in console dmesg iscsid.log ctl.log ringlund.log stall.log boot-seconds qemu.err complaint; do
+        for f in console dmesg iscsid.log ctl.log ringlund.log boot-seconds qemu.err complaint; do
             [ ! -e "$run/$f" ] || cp "$run/$f" "$logs/"
         done
     fi

@@ -1,35 +1,15 @@
 # ringlund inside the guest, on Debian 12's own kernel and a real logical volume; the
 # guest's initiator is its client, over loopback.
 . "$(dirname "$0")/lib.sh"
-name=iqn.2026-11.io.ringlun:lv
-pid=''
-volume() {
-    modprobe brd rd_nr=1 rd_size=$((400 << 10)) && modprobe dm_mod &&
-        vgcreate -q -y inner /dev/ram0 && lvcreate -q -y -n lv -L 256M inner && [ -b /dev/inner/lv ]
-}
-serve() {
-    local begin tries=0
-    touch /tmp/ringlund.log
-    begin=$(($(wc -l </tmp/ringlund.log) + 1))
-    "$RINGLUND" --listen 127.0.0.1 --volume lv,path=/dev/inner/lv --memory 64M \
-        >>/tmp/ringlund.log 2>&1 &
-    pid=$!
-    until tail -n "+$begin" /tmp/ringlund.log | grep -q -w ready; do
-        tries=$((tries + 1))
-        [ $tries -lt 300 ] && kill -0 $pid || { cat /tmp/ringlund.log; return 1; }
-        sleep 0.1
-    done
-}
+target=iqn.2026-11.io.ringlun:lv
 # Opened exclusively: neither a second server nor mkfs may have it.
 exclusive() {
-    timeout 30 "$RINGLUND" --listen 127.0.0.1:3261 --volume lv,path=/dev/inner/lv >/tmp/second.log 2>&1 &&
-        return 1
+    timeout 30 "$RINGLUND" --listen 127.0.0.1:3261 --volume lv,path=/dev/inner/lv \
+        >/tmp/second.log 2>&1 && return 1
     cat /tmp/second.log
-    ! mkfs.ext4 -q /dev/inner/lv
+    grep -q 'in use' /tmp/second.log && ! mkfs.ext4 -q /dev/inner/lv
 }
-killed() {
-    kill -KILL $pid && serve
-}
+killed() { kill -KILL $server && serve lv; }
 zeroes() {
     head -c 8M /dev/urandom | dd of="$disk" bs=1M oflag=direct status=none &&
         blkdiscard -l 8M "$disk" && echo 1 >/proc/sys/vm/drop_caches &&
@@ -40,15 +20,8 @@ same_bytes() {      # the logical volume has what the initiator wrote
         dd if=/tmp/pattern of="$disk" bs=1M oflag=direct status=none &&
         dd if=/dev/inner/lv bs=1M count=4 iflag=direct status=none | cmp - /tmp/pattern
 }
-ended() {
-    local rc=0
-    kill -TERM $pid
-    wait $pid || rc=$?
-    [ $rc -eq 0 ] || { tail /tmp/ringlund.log; return 1; }
-}
-target=$name
-t "a logical volume"             volume
-t "ringlund serves it"           serve
+t "a logical volume"             volumes 256 lv
+t "ringlund serves it"           serve lv
 t "nobody else gets the device"  exclusive
 t "discovery"                    discover 127.0.0.1
 patient
@@ -58,7 +31,7 @@ t "fio verify"                   verify_for "$seconds" "$disk"
 t "same bytes on the volume"     same_bytes
 t "blkdiscard reads zeroes"      zeroes
 t "I/O through kill -9 and restart at once" through killed
-t "logout"                       logout "$name"
-t "SIGTERM ends it"              ended
+t "logout"                       logout "$target"
+t "SIGTERM ends it"              served_to_the_end
 sed 's/^/      /' /tmp/ringlund.log | tail -n 12
 exit $((fails > 0))

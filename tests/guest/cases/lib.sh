@@ -87,3 +87,36 @@ patient() {
 }
 negotiated() { iscsiadm -m session -P2 | grep -q "$1: *$2"; }
 connection_errors() { dmesg | grep -c 'detected conn error'; }
+
+# --- ringlund in the guest itself, on logical volumes --------------------------------
+server=''
+# volumes MIB NAME...: a volume group "inner" with these, on a loop device over tmpfs
+volumes() {
+    local mib=$1 name file=/dev/shm/inner.img
+    shift
+    modprobe -a loop dm_mod && [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+    truncate -s $((mib * $# + 32))M $file && vgcreate -q -y inner "$(losetup -f --show $file)" &&
+        for name; do
+            lvcreate -q -y -n "$name" -L "${mib}M" inner && [ -b "/dev/inner/$name" ] || return
+        done
+}
+# serve NAME...: these volumes on 127.0.0.1; its log is /tmp/ringlund.log
+serve() {
+    local begin name tries=0 args=()
+    for name; do args+=(--volume "$name,path=/dev/inner/$name"); done
+    touch /tmp/ringlund.log
+    begin=$(($(wc -l </tmp/ringlund.log) + 1))
+    "$RINGLUND" --listen 127.0.0.1 --memory 64M "${args[@]}" >>/tmp/ringlund.log 2>&1 &
+    server=$!
+    until tail -n "+$begin" /tmp/ringlund.log | grep -q -w ready; do
+        tries=$((tries + 1))
+        [ $tries -lt 300 ] && kill -0 $server || { cat /tmp/ringlund.log; return 1; }
+        sleep 0.1
+    done
+}
+served_to_the_end() {
+    local rc=0
+    kill -TERM $server
+    wait $server || rc=$?
+    [ $rc -eq 0 ] || { tail /tmp/ringlund.log; return 1; }
+}

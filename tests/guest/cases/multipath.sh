@@ -23,7 +23,8 @@ both() {
     setting "$target" 'node.conn[0].timeo.noop_out_interval' 2
     setting "$target" 'node.conn[0].timeo.noop_out_timeout' 2
     setting "$target" node.session.timeo.replacement_timeout 4
-    login "$target" && wait_disks "$target" 2
+    # (there are two IPv6 portals, too)
+    login "$target" 10.77.0.1 && login "$target" 10.77.1.1 && wait_disks "$target" 2
 }
 map() {
     modprobe -a dm_multipath dm_round_robin dm_service_time

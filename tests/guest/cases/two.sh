@@ -5,7 +5,7 @@ both() {
     up "$HOST_IP" "$target" && first=$disk && up "$HOST_IP" "$target2" && second=$disk &&
         [ "$first" != "$second" ]
 }
-naa() { sg_vpd -p di_lu "$1" | grep -o -m 1 '0x[0-9a-f]\{32\}'; }
+naa() { sg_vpd -p di "$1" | grep -A4 NAA | grep -o -m 1 "0x[0-9a-f]\{16,32\}"; }
 serial() { sg_vpd -p sn "$1" | sed -n 's/.*serial number: *//p'; }
 names() {
     echo "naa $(naa "$first") $(naa "$second") serial $(serial "$first") $(serial "$second")"
