@@ -69,12 +69,6 @@ int main(int argc, char **argv)
 	}
 	log_set_level(cfg->log_level);
 	raise_file_limit();
-	/* Blocked before threads are made, so that only sigwait gets them. */
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP); /* the terminal is gone: in good order, too */
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error of that write, not our end */
 
@@ -84,6 +78,13 @@ int main(int argc, char **argv)
 		config_free(cfg);
 		return EXIT_FAILURE;
 	}
+	/* Until here a signal ends us at once, even while we wait for a lock or a port. The
+	 * reactors have blocked all signals: these are for sigwait alone. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* the terminal is gone: in good order, too */
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	do {
 		rc = sigwait(&set, &sig);
 	} while (rc == EINTR);

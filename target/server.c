@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,7 +211,11 @@ static void *reactor_main(void *arg)
 static int start_threads(struct server *s, char *why, size_t why_cap)
 {
 	int rc = -pthread_barrier_init(&s->gate, NULL, s->nthreads);
+	sigset_t all, before;
 
+	/* threads inherit the mask: signals are the main thread's */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (unsigned i = 0; !rc && i < s->nthreads; i++) {
 		struct reactor_thread *t = &s->threads[i];
 
@@ -219,6 +224,7 @@ static int start_threads(struct server *s, char *why, size_t why_cap)
 		rc = -pthread_create(&t->thread, NULL, reactor_main, t);
 		t->started = !rc;
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc) {
 		/* UNTESTED: those that started wait at the gate for ever; the process is about to
 		 * end */
@@ -229,11 +235,18 @@ static int start_threads(struct server *s, char *why, size_t why_cap)
 		sem_wait(&s->event);
 	for (unsigned i = 0; i < s->nthreads && !rc; i++)
 		rc = s->threads[i].error;
-	if (rc)
+	if (rc == -EPERM || rc == -ENOSYS || rc == -EACCES)
 		snprintf(why, why_cap,
-			 "io_uring is not to be had: %s; it needs Linux 6.1, and a container whose "
-			 "seccomp profile allows it",
+			 "io_uring is refused here (%s): it needs Linux 6.1 or newer, "
+			 "kernel.io_uring_disabled=0, and in a container a seccomp profile that "
+			 "allows it",
 			 strerror(-rc));
+	else if (rc)
+		snprintf(
+			why, why_cap, "cannot set up %u reactors: %s%s", s->nthreads, strerror(-rc),
+			rc == -ENOMEM ? "; give fewer --reactors, or raise the locked-memory limit "
+					"(ulimit -l)"
+				      : "");
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 #include "backstore/base/log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,29 +85,29 @@ static int fail(struct conn *c, enum iscsi_login_status status, const char *why)
 /* --- who is it ---------------------------------------------------------------------- */
 
 /* Once, as soon as the first whole text is here (6.3.1). Returns success or why not. */
-static enum iscsi_login_status identify(struct conn *c, const char **why)
+static enum iscsi_login_status identify(struct conn *c, char *why, size_t why_cap)
 {
 	struct iscsi_node *node = c->reactor->node;
 	struct session *s = c->session;
 
 	if (!*c->params.InitiatorName) {
-		*why = "no InitiatorName";
+		snprintf(why, why_cap, "no InitiatorName");
 		return ISCSI_LOGIN_MISSING_PARAM;
 	}
 	strcpy(s->initiator, c->params.InitiatorName);
 	if (c->params.discovery)
 		return ISCSI_LOGIN_SUCCESS;
 	if (!*c->params.TargetName) {
-		*why = "no TargetName in a normal session";
+		snprintf(why, why_cap, "no TargetName in a normal session");
 		return ISCSI_LOGIN_MISSING_PARAM;
 	}
 	s->target = iscsi_node_target(node, c->params.TargetName);
 	if (!s->target) {
-		*why = c->params.TargetName;
+		snprintf(why, why_cap, "there is no target %s", c->params.TargetName);
 		return ISCSI_LOGIN_NOT_FOUND;
 	}
 	if (!iscsi_node_allows(node, s->initiator)) {
-		*why = "no --allow rule matches this initiator";
+		snprintf(why, why_cap, "no --allow rule matches this initiator");
 		return ISCSI_LOGIN_FORBIDDEN;
 	}
 	return ISCSI_LOGIN_SUCCESS;
@@ -172,17 +173,18 @@ static int replace_older(struct conn *c, const struct node_old *old, unsigned n)
 static int enter(struct conn *c)
 {
 	struct node_old old[MAX_OLD_SESSIONS];
-	char holder[ISCSI_NAME_BYTES];
+	char holder[ISCSI_NAME_BYTES], why[2 * ISCSI_NAME_BYTES + 128];
 	unsigned nold;
 
 	params_settle(&c->params);
 	switch (iscsi_node_enter(c->reactor->node, c->session, old, MAX_OLD_SESSIONS, &nold,
 				 holder)) {
 	case NODE_HELD:
-		log_warn("%s %s: %s is in use by %s; a volume takes one initiator at a time "
-			 "unless it is made with 'shared'",
-			 c->peer, c->session->initiator, c->session->target->name, holder);
-		return fail(c, ISCSI_LOGIN_FORBIDDEN, "in use by another initiator");
+		snprintf(why, sizeof(why),
+			 "%s is in use by %s; a volume takes one initiator at a time unless it is "
+			 "'shared'",
+			 c->session->target->name, holder);
+		return fail(c, ISCSI_LOGIN_FORBIDDEN, why);
 	case NODE_FULL:
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "too many sessions");
 	case NODE_ENTERED:
@@ -317,8 +319,8 @@ static int answer(struct conn *c, const struct bhs_login_req *h)
 	if (l->stage == ISCSI_STAGE_SECURITY && c->params.auth_offered && !c->params.auth_none)
 		return fail(c, ISCSI_LOGIN_AUTH_FAILURE, "AuthMethod=None was not offered");
 	if (!l->identified) {
-		const char *why = NULL;
-		enum iscsi_login_status status = identify(c, &why);
+		char why[ISCSI_NAME_BYTES + 64];
+		enum iscsi_login_status status = identify(c, why, sizeof(why));
 
 		if (status != ISCSI_LOGIN_SUCCESS)
 			return fail(c, status, why);
