@@ -11,6 +11,7 @@ from iscsi_raw import (CHECK_CONDITION, DATA_IN, GOOD, READ_CAPACITY10, REJECT, 
 
 INITIATOR = "iqn.2026-11.io.ringlun.test:raw"
 OTHER = "iqn.2026-11.io.ringlun.test:other"
+HELD = (0x0202, 0x0208, 0x0200)  # what a target may say while another name has the volume
 
 
 class Options:
@@ -42,8 +43,16 @@ class RawTest(unittest.TestCase):
         return s
 
     def session(self, offer=None, bare=False, settle=True, **kw):
-        s = self.new(**kw)
-        rsp = s.login(Options.target, offer=offer, bare=bare)
+        """Logged in. The name that was here before may still be leaving: a closed socket
+        takes the target a moment to see."""
+        until = time.monotonic() + 3
+        while True:
+            s = self.new(**kw)
+            rsp = s.login(Options.target, offer=offer, bare=bare)
+            if rsp.login_status not in HELD or time.monotonic() > until:
+                break
+            s.close()
+            time.sleep(0.02)
         self.assertEqual(rsp.login_status, 0, "login: %04x" % rsp.login_status)
         if settle:
             self.assertEqual(s.settle(), GOOD)
