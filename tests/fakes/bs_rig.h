@@ -36,7 +36,8 @@ struct bs_call {
 	void *arg;
 };
 
-/* With buffers cut in up to three pieces by multiples of blocks (by @off, no randomness). */
+/* With buffers cut in up to three pieces by multiples of blocks, or of 4096 where @off is a
+ * multiple of 8192 and @len of 4096 (no randomness). */
 void bs_call_start(struct bs_call *c, struct backstore *bs, struct io *io, enum bs_kind kind,
 		   unsigned flags, uint64_t off_bytes, void *buf, uint64_t len_bytes);
 /* Starts it, runs the world until idle; it must have ended then. */

@@ -15,8 +15,8 @@
  * they leave is nobody's promise. Then the same with stores that cheat: each has to be caught. */
 #include "backstore/kinds.h"
 #include "tests/fakes/bs_rig.h"
+#include "tests/fakes/cheat_bs.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -46,21 +46,9 @@ struct sector {
 	bool busy;
 };
 
-enum store {
-	SOUND,
-	FLUSH_DOES_NOTHING,
-	FUA_IS_IGNORED,
-	GOOD_BEFORE_COMPLETION,
-	LATE_FLUSH_JOINS_THE_ONE_UNDER_WAY,
-	SYNC_ERRORS_ARE_HIDDEN,
-	DISCARD_DOES_NOTHING,
-	LATCH_DIES_WITH_THE_PROCESS,
-	STORES,
-};
-
 struct setup {
 	bool buffered, writethrough, bounce, kill, faults, no_punch;
-	enum store store;
+	enum cheat store;
 };
 
 struct history;
@@ -253,136 +241,6 @@ static void start_some(struct history *h)
 		under_way += start_one(h);
 }
 
-/* ── stores that cheat ── */
-
-struct cheat {
-	struct backstore base, *next;
-	enum store how;
-	struct list joined; /* flushes answered with the one under way */
-	bool flushing;
-};
-
-struct passed {
-	struct bs_req req; /* first */
-	struct cheat *ch;
-	struct bs_req *parent;
-	uint8_t *copy;
-	struct iovec iov;
-};
-
-static void answered(struct io_op *io_op, int res)
-{
-	struct bs_req *req = container_of(io_op, struct bs_req, priv.op);
-
-	req->done(req, res);
-}
-
-static void answer(struct bs_req *req, int res)
-{
-	req->priv.op.done = answered;
-	io_defer(req->io, &req->priv.op, res);
-}
-
-static void answer_posted(struct io_msg *m)
-{
-	struct bs_req *req = container_of(m, struct bs_req, priv.msg);
-
-	req->done(req, req->priv.res);
-}
-
-static void answer_joined(struct cheat *ch, int res)
-{
-	struct list *n;
-
-	ch->flushing = false;
-	while ((n = list_pop(&ch->joined))) {
-		struct bs_req *req = list_entry(n, struct bs_req, priv.link);
-
-		req->priv.res = res;
-		req->priv.msg.run = answer_posted;
-		io_post(req->io, &req->priv.msg);
-	}
-}
-
-static void passed_done(struct bs_req *req, int res)
-{
-	struct passed *p = container_of(req, struct passed, req);
-	struct bs_req *parent = p->parent;
-	struct cheat *ch = p->ch;
-
-	if (ch->how == SYNC_ERRORS_ARE_HIDDEN && req->kind == BS_FLUSH)
-		res = 0;
-	if (ch->how == LATE_FLUSH_JOINS_THE_ONE_UNDER_WAY && req->kind == BS_FLUSH)
-		answer_joined(ch, res);
-	free(p->copy);
-	free(p);
-	if (parent)
-		parent->done(parent, res);
-}
-
-static void pass_on(struct cheat *ch, struct bs_req *req, bool answer_now)
-{
-	struct passed *p = calloc(1, sizeof(*p));
-	size_t at = 0;
-
-	p->ch = ch;
-	p->parent = answer_now ? NULL : req;
-	p->req = *req;
-	p->req.done = passed_done;
-	if (ch->how == FUA_IS_IGNORED)
-		p->req.flags &= ~(unsigned)BS_FUA;
-	if (answer_now) {
-		p->copy = aligned_alloc(4096, SIZE);
-		for (int i = 0; i < req->iovcnt; at += req->iov[i++].iov_len)
-			memcpy(p->copy + at, req->iov[i].iov_base, req->iov[i].iov_len);
-		p->iov = (struct iovec){ p->copy, at };
-		p->req.iov = &p->iov;
-		p->req.iovcnt = 1;
-		answer(req, 0);
-	}
-	bs_submit(ch->next, &p->req);
-}
-
-static void cheat_submit(struct backstore *bs, struct bs_req *req)
-{
-	struct cheat *ch = container_of(bs, struct cheat, base);
-
-	if ((ch->how == FLUSH_DOES_NOTHING && req->kind == BS_FLUSH) ||
-	    (ch->how == DISCARD_DOES_NOTHING && req->kind == BS_DISCARD)) {
-		answer(req, 0);
-		return;
-	}
-	if (ch->how == LATE_FLUSH_JOINS_THE_ONE_UNDER_WAY && req->kind == BS_FLUSH) {
-		if (ch->flushing) {
-			list_add_tail(&ch->joined, &req->priv.link);
-			return;
-		}
-		ch->flushing = true;
-	}
-	pass_on(ch, req, ch->how == GOOD_BEFORE_COMPLETION && req->kind == BS_WRITE);
-}
-
-static void cheat_close(struct backstore *bs)
-{
-	struct cheat *ch = container_of(bs, struct cheat, base);
-
-	bs_close(ch->next);
-	free(ch);
-}
-
-static struct backstore *cheat_new(struct backstore *next, enum store how)
-{
-	static const struct bs_ops ops = { "cheat", cheat_submit, cheat_close };
-	struct cheat *ch = calloc(1, sizeof(*ch));
-
-	ch->base = *next;
-	ch->base.ops = &ops;
-	ch->next = next;
-	ch->how = how;
-	list_init(&ch->joined);
-	return &ch->base;
-}
-
 /* ── lives ── */
 
 static const uint8_t uuid[16] = { 0x77 };
@@ -407,13 +265,13 @@ static void look_at_latch(void *arg)
 	h->latched = !strcmp(line, "failed ");
 }
 
-/* After a power cut it would be another boot's, and after none it is as it was. */
+/* After a power cut it would be another boot's. */
 static void settle_latch(struct history *h, bool killed)
 {
 	char path[128];
 
 	latch_path(h, path);
-	if (!h->latched || !killed || h->setup.store == LATCH_DIES_WITH_THE_PROCESS)
+	if (!h->latched || !killed || h->setup.store == CHEAT_LATCH_DIES_WITH_THE_PROCESS)
 		(void)unlink(path);
 	else
 		assert_int_equal(access(path, F_OK), 0);
@@ -436,9 +294,9 @@ static void store_open(struct history *h)
 		assert_int_equal(bounce_new(&above, bs, 512), 0);
 		bs = above;
 	}
-	h->bs = h->setup.store == SOUND || h->setup.store == LATCH_DIES_WITH_THE_PROCESS
+	h->bs = h->setup.store == CHEAT_NOT || h->setup.store == CHEAT_LATCH_DIES_WITH_THE_PROCESS
 			? bs
-			: cheat_new(bs, h->setup.store);
+			: cheat_bs_new(bs, h->setup.store, SIZE);
 }
 
 /* The next life looks at what is there. */
@@ -590,21 +448,21 @@ static void what_is_promised_survives(void **state)
 static void stores_that_cheat_are_caught(void **state)
 {
 	static const struct setup cheats[] = {
-		{ .store = FLUSH_DOES_NOTHING },
-		{ .store = FLUSH_DOES_NOTHING, .buffered = true },
-		{ .store = FUA_IS_IGNORED },
-		{ .store = FUA_IS_IGNORED, .bounce = true },
-		{ .store = GOOD_BEFORE_COMPLETION },
-		{ .store = GOOD_BEFORE_COMPLETION, .buffered = true, .kill = true },
-		{ .store = LATE_FLUSH_JOINS_THE_ONE_UNDER_WAY },
-		{ .store = SYNC_ERRORS_ARE_HIDDEN, .faults = true },
-		{ .store = DISCARD_DOES_NOTHING },
-		{ .store = LATCH_DIES_WITH_THE_PROCESS,
+		{ .store = CHEAT_FLUSH_DOES_NOTHING },
+		{ .store = CHEAT_FLUSH_DOES_NOTHING, .buffered = true },
+		{ .store = CHEAT_FUA_IS_IGNORED },
+		{ .store = CHEAT_FUA_IS_IGNORED, .bounce = true },
+		{ .store = CHEAT_GOOD_BEFORE_COMPLETION },
+		{ .store = CHEAT_GOOD_BEFORE_COMPLETION, .buffered = true, .kill = true },
+		{ .store = CHEAT_LATE_FLUSH_JOINS_THE_ONE_UNDER_WAY },
+		{ .store = CHEAT_SYNC_ERRORS_ARE_HIDDEN, .faults = true },
+		{ .store = CHEAT_DISCARD_DOES_NOTHING },
+		{ .store = CHEAT_LATCH_DIES_WITH_THE_PROCESS,
 		  .buffered = true,
 		  .kill = true,
 		  .faults = true },
 	};
-	bool caught[STORES] = { [SOUND] = true };
+	bool caught[CHEATS] = { [CHEAT_NOT] = true };
 	char why[256];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cheats); i++) {
@@ -614,7 +472,7 @@ static void stores_that_cheat_are_caught(void **state)
 			fail_msg("cheat %u was not caught in %u scenarios", cheats[i].store, n);
 		caught[cheats[i].store] = true;
 	}
-	for (unsigned i = 0; i < STORES; i++)
+	for (unsigned i = 0; i < CHEATS; i++)
 		assert_true(caught[i]);
 }
 

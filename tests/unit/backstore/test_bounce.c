@@ -110,6 +110,37 @@ static void neighbours_both_land(void **state)
 	}
 }
 
+/* One sector and the whole block around it, at once: which of them has the sector is
+ * nobody's promise, but the rest of the block is the whole write's. */
+static void a_whole_block_is_not_undone_by_a_sector_in_it(void **state)
+{
+	static struct bs_call whole, one;
+	static _Alignas(4096) uint8_t a[2 * UNIT], b[512];
+
+	(void)state;
+	memset(a, 0xaa, sizeof(a));
+	memset(b, 0xbb, sizeof(b));
+	for (uint64_t seed = 0; seed < 300; seed++) {
+		struct bs_rig g;
+		struct fake_file *f;
+		struct backstore *bs;
+		uint64_t sector = seed % 16;
+
+		bs_rig_init(&g, seed, 2);
+		f = fake_file_new(g.w, SIZE);
+		bs = bounced(f);
+		bs_call_start(&one, bs, g.io[0], BS_WRITE, 0, 8192 + sector * 512, b, 512);
+		bs_call_start(&whole, bs, g.io[1], BS_WRITE, 0, 8192, a, sizeof(a));
+		fake_world_run(g.w);
+		assert_true(one.done && one.res == 0 && whole.done && whole.res == 0);
+		fake_file_peek(f, 8192, back, sizeof(a));
+		for (uint64_t i = 0; i < sizeof(a); i++)
+			assert_true(back[i] == 0xaa || (back[i] == 0xbb && i / 512 == sector));
+		bs_close(bs);
+		bs_rig_fini(&g);
+	}
+}
+
 static void reads_of_any_sector(void **state)
 {
 	struct bs_rig g;
@@ -206,6 +237,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(neighbours_both_land),
+		cmocka_unit_test(a_whole_block_is_not_undone_by_a_sector_in_it),
 		cmocka_unit_test(reads_of_any_sector),
 		cmocka_unit_test(fua_reaches_the_medium),
 		cmocka_unit_test(each_operation_failed_once_is_reported),
