@@ -16,7 +16,7 @@
  * Kernel 6.0 at least (multishot receive); DEFER_TASKRUN from 6.1 on. */
 #include "backstore/base/io.h"
 #include "backstore/base/io_parts.h"
-#include "backstore/base/io_uring_net.h"
+#include "backstore/base/io_uring_parts.h"
 #include "backstore/base/log.h"
 #include "backstore/base/mailbox.h"
 
@@ -187,48 +187,6 @@ void uring_start_cancel(struct io *io, struct io_op *cancel_op, struct io_op *ta
 	cancel_op->c = URING_CANCEL;
 	cancel_op->a = (uintptr_t)target;
 	uring_start(io, cancel_op);
-}
-
-/* ── disk ─────────────────────────────────────────────────────────────── */
-
-static void start_rw(struct io *io, struct io_op *op, enum uring_kind kind, int fd,
-		     const struct iovec *iov, int iovcnt, uint64_t off_bytes, unsigned flags)
-{
-	assert(iovcnt > 0 && iovcnt <= IOV_MAX);
-	op->a = off_bytes;
-	op->b = (uintptr_t)iov;
-	op->c = (uint32_t)kind | (flags & 0xff) << 8 | (uint32_t)iovcnt << 16;
-	op->res = fd;
-	uring_start(io, op);
-}
-
-static void do_read(struct io *io, struct io_op *op, int fd, const struct iovec *iov, int iovcnt,
-		    uint64_t off_bytes, unsigned flags)
-{
-	start_rw(io, op, URING_READ, fd, iov, iovcnt, off_bytes, flags);
-}
-
-static void do_write(struct io *io, struct io_op *op, int fd, const struct iovec *iov, int iovcnt,
-		     uint64_t off_bytes, unsigned flags)
-{
-	start_rw(io, op, URING_WRITE, fd, iov, iovcnt, off_bytes, flags);
-}
-
-static void do_fdatasync(struct io *io, struct io_op *op, int fd)
-{
-	op->c = URING_FDATASYNC;
-	op->res = fd;
-	uring_start(io, op);
-}
-
-static void do_space(struct io *io, struct io_op *op, int fd, enum io_space how, uint64_t off_bytes,
-		     uint64_t len_bytes)
-{
-	op->c = how == IO_SPACE_PUNCH ? URING_PUNCH : URING_ZERO;
-	op->a = off_bytes;
-	op->b = len_bytes;
-	op->res = fd;
-	uring_start(io, op);
 }
 
 static void do_cancel(struct io *io, struct io_op *op)
@@ -466,10 +424,10 @@ static void engine_free(struct io *io)
 
 static const struct io_ops uring_ops = {
 	.name = "io_uring",
-	.read = do_read,
-	.write = do_write,
-	.fdatasync = do_fdatasync,
-	.space = do_space,
+	.read = uring_read,
+	.write = uring_write,
+	.fdatasync = uring_fdatasync,
+	.space = uring_space,
 	.cancel = do_cancel,
 	.defer = do_defer,
 	.stream_start = uring_stream_start,

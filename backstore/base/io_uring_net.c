@@ -1,4 +1,4 @@
-/* The network half of the io_uring engine: what to ask for next.
+/* The network part of the io_uring engine: what to ask for next.
  *
  * Receiving. A stream is usually armed once (multishot) and takes buffers from a
  * ring shared by all streams, so idle connections hold no memory. A buffer is lent to
@@ -17,7 +17,7 @@
  *
  * One answer is always outstanding, except inside the stream's own callbacks; so a
  * stop ends either what is armed, or what the callback returns to. */
-#include "backstore/base/io_uring_net.h"
+#include "backstore/base/io_uring_parts.h"
 
 #include "backstore/base/io_parts.h"
 

@@ -1,6 +1,6 @@
 /* The io_uring engine against a real kernel: what all engines promise, and what
  * only this one does. */
-#include "backstore/base/io_uring_net.h"
+#include "backstore/base/io_uring_parts.h"
 #include "tests/unit/backstore/base/engine_disk_tests.h"
 #include "tests/unit/backstore/base/engine_loop_tests.h"
 #include "tests/unit/backstore/base/engine_net_tests.h"

@@ -1,6 +1,6 @@
-/* The two halves of the io_uring engine: io_uring.c turns ops into requests to
+/* Between the parts of the io_uring engine: io_uring.c turns ops into requests to
  * the kernel and answers into calls; io_uring_net.c knows what a stream, a send or a
- * listener does next. For the two of them only. */
+ * listener does next, io_uring_disk.c what a disk operation is. For them only. */
 #pragma once
 
 #include "backstore/base/io.h"
@@ -40,6 +40,13 @@ void uring_send_complete(struct io_send *s, int res);
 void uring_accept_complete(struct io_listener *l, int res, bool more);
 
 /* For struct io_ops. */
+void uring_read(struct io *io, struct io_op *op, int fd, const struct iovec *iov, int iovcnt,
+		uint64_t off_bytes, unsigned flags);
+void uring_write(struct io *io, struct io_op *op, int fd, const struct iovec *iov, int iovcnt,
+		 uint64_t off_bytes, unsigned flags);
+void uring_fdatasync(struct io *io, struct io_op *op, int fd);
+void uring_space(struct io *io, struct io_op *op, int fd, enum io_space how, uint64_t off_bytes,
+		 uint64_t len_bytes);
 void uring_stream_start(struct io *io, struct io_stream *s);
 void uring_stream_exact(struct io *io, struct io_stream *s);
 void uring_stream_stop(struct io *io, struct io_stream *s);
