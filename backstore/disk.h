@@ -18,7 +18,7 @@ struct disk_params {
 	uint64_t size_bytes;
 	uint32_t block_bytes, physical_bytes, align_bytes, discard_bytes;
 	uint32_t punch_bytes; /* pieces not aligned to it are zeroed by writing */
-	bool keeps_nowait; /* IO_NOWAIT never blocks here: see nowait.h */
+	bool keeps_nowait;    /* IO_NOWAIT never blocks here: see nowait.h */
 	bool buffered, writethrough, read_only, rotational;
 	unsigned reactors;
 	struct latch latch; /* taken on success */
