@@ -115,6 +115,8 @@ int dispatch_pdu(struct pdu_rx *rx);
 void dispatch_drop_parked(struct conn *c);
 /* A command that waits for its turn will not run. False: there is none with this tag. */
 bool dispatch_forget(struct conn *c, be32 itt);
+/* A number that no command will come with: its turn passes (11.6.1). */
+void dispatch_skip(struct conn *c, uint32_t cmd_sn);
 /* Nor will those for the unit. */
 void dispatch_forget_all(struct conn *c, const struct scsi_lu *lu);
 int login_pdu(struct conn *c); /* login.c */

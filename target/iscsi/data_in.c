@@ -42,6 +42,8 @@ static bool data_in(struct task *t, struct conn *c, struct tx *tx)
 	int n;
 
 	len = MIN(len, c->params.MaxBurstLength - t->burst_bytes);
+	if (len < left && len > 3)
+		len &= ~3u; /* only the last one is padded (11.7.7) */
 	last = len == left;
 	n = task_slice(t, t->sent_bytes, len, iov, TASK_MAX_IOV);
 	h = (struct bhs_data_in *)tx_pdu(tx, iov, n, len);

@@ -173,6 +173,7 @@ static unsigned opcode(const struct conn *c)
 struct parked {
 	struct list link;
 	bool forgotten; /* aborted: its turn passes, and nothing happens */
+	bool void_;	/* its number was another's: not even that */
 	struct bhs bhs;
 	uint32_t data_len;
 	uint8_t data[];
@@ -286,6 +287,8 @@ static int replay(struct conn *c, const struct parked *p)
 	uint32_t at = 0;
 	int rc;
 
+	if (p->void_)
+		return 0;
 	if (p->forgotten) {
 		session_credit(c->session);
 		return 0;
@@ -304,14 +307,49 @@ static int replay(struct conn *c, const struct parked *p)
 	return handle_pdu(c);
 }
 
+void dispatch_skip(struct conn *c, uint32_t cmd_sn)
+{
+	struct bhs_scsi_cmd h = {
+		.opcode = ISCSI_SCSI_CMD,
+		.itt = be32_of(ISCSI_NO_TAG),
+		.cmd_sn = be32_of(cmd_sn),
+	};
+	struct parked *p = calloc(1, sizeof(*p));
+
+	if (!p) {
+		conn_close(c, "out of memory");
+		return;
+	}
+	memcpy(&p->bhs, &h, sizeof(p->bhs));
+	p->forgotten = true;
+	c->parked_bytes += sizeof(*p);
+	list_add(&c->parked, &p->link); /* before one of this number that has come already */
+}
+
+/* Whether its turn has come, or has passed: a second one of the same number. */
+static bool is_due(struct conn *c, struct parked *p)
+{
+	if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT)
+		return !is_parked(c, p->bhs.itt);
+	switch (take_turn(c, &p->bhs)) {
+	case SESSION_EARLY:
+		return false;
+	case SESSION_IGNORE:
+		p->void_ = true;
+		return true;
+	case SESSION_NOW:
+		break;
+	}
+	return true;
+}
+
 /* The first parked PDU whose turn has come, taken off the list; NULL: none. */
 static struct parked *next_in_order(struct conn *c)
 {
 	list_for_each (l, &c->parked) {
 		struct parked *p = list_entry(l, struct parked, link);
-		bool data = (p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT;
 
-		if (data ? is_parked(c, p->bhs.itt) : take_turn(c, &p->bhs) != SESSION_NOW)
+		if (!is_due(c, p))
 			continue;
 		list_del(&p->link);
 		c->parked_bytes -= sizeof(*p) + p->data_len;

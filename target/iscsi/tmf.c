@@ -9,6 +9,7 @@
 #include "backstore/base/log.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int respond(struct conn *c, be32 itt, enum iscsi_tmf_response response)
 {
@@ -40,22 +41,31 @@ static void abort_on(struct conn *c, const struct scsi_lu *lu)
 	dispatch_forget_all(c, lu);
 }
 
-/* 11.5.1: not here means answered already, or never come. */
+/* Answered already, waiting for its turn, or never come. In the last case, where it could still
+ * come, its number counts as received from now on (11.6.1). */
+static enum iscsi_tmf_response abort_missing(struct conn *c, const struct bhs_tmf_req *h)
+{
+	const struct session *s = c->session;
+	uint32_t sn = be32_get(h->ref_cmd_sn);
+
+	if (dispatch_forget(c, h->ref_itt))
+		return ISCSI_TMF_COMPLETE;
+	if (sn_before(sn, s->exp_cmd_sn) || sn_before(s->max_cmd_sn, sn) ||
+	    !sn_before(sn, be32_get(h->cmd_sn)))
+		return ISCSI_TMF_NO_TASK;
+	dispatch_skip(c, sn);
+	return ISCSI_TMF_COMPLETE;
+}
+
 static enum iscsi_tmf_response abort_task(struct conn *c, const struct bhs_tmf_req *h)
 {
 	struct session *s = c->session;
 	struct task *t = session_find(s, h->ref_itt);
-	uint32_t sn = be32_get(h->ref_cmd_sn);
 
-	if (!t || !is_abortable(t)) {
-		if (!t && dispatch_forget(c, h->ref_itt))
-			return ISCSI_TMF_COMPLETE;
-		/* A hole in the window: the command is on its way on no other connection
-		 * than this one, so it will not come any more. */
-		if (!t && !sn_before(sn, s->exp_cmd_sn) && !sn_before(s->max_cmd_sn, sn))
-			return ISCSI_TMF_COMPLETE;
+	if (!t)
+		return abort_missing(c, h);
+	if (!is_abortable(t) || memcmp(t->cmd.lun, h->lun, sizeof(h->lun)) != 0)
 		return ISCSI_TMF_NO_TASK;
-	}
 	task_abort(t);
 	return ISCSI_TMF_COMPLETE;
 }
@@ -142,6 +152,8 @@ int tmf_pdu(struct conn *c)
 		 (unsigned)function);
 	switch (function) {
 	case ISCSI_TMF_ABORT_TASK:
+		if (!lu)
+			return respond(c, h->itt, ISCSI_TMF_NO_LUN);
 		return respond(c, h->itt, abort_task(c, h));
 	case ISCSI_TMF_ABORT_TASK_SET:
 		if (!lu)

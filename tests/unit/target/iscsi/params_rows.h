@@ -2,8 +2,8 @@
  *
  * In texts and answers '|' stands for the NUL behind each pair. "before" is what the
  * initiator said earlier in the same login, in the operational stage unless it begins with
- * "S:" (security stage). Login texts of open-iscsi, libiscsi (QEMU's, too) and iPXE are those
- * that their sources build; Windows' and VMware's have the shape that published captures show. */
+ * "S:" (security stage). Login texts of open-iscsi, libiscsi (QEMU's, too) are those that
+ * their sources build; iPXE's, Windows' and VMware's have the shape that they are known for. */
 #pragma once
 
 #include "target/iscsi/params.h"
