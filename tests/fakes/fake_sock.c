@@ -65,6 +65,8 @@ static void drop(struct bytes *b, size_t len)
 		memmove(b->data, b->data + len, b->len);
 }
 
+static void send_resume(struct fake_sock *k);
+
 /* ── receiving ── */
 
 static void stream_end(struct fake_sock *k, int res)
@@ -191,6 +193,7 @@ void fake_stream_stop(struct io *io, struct io_stream *s)
 	k = fake_fd_get(fake_of(io)->w, s->fd, FAKE_FD_SOCK);
 	assert(k && k->s == s);
 	want_delivery(k);
+	send_resume(k);
 }
 
 /* ── sending ── */
@@ -216,9 +219,11 @@ static void send_go_on(struct event *e)
 {
 	struct fake_sock *k = container_of(e, struct fake_sock, sending);
 	struct io_send *s = k->send;
+	bool is_full = k->to_test.len >= k->window_bytes;
 	int res = 0;
 
-	if (k->closed || k->reset || k->send_fail)
+	/* a send that waits for room ends when its own side shuts down */
+	if (k->closed || k->reset || k->send_fail || (is_full && fake_sock_is_closed_by_server(k)))
 		res = k->send_fail ? k->send_fail : -EPIPE;
 	else
 		send_piece(k);
