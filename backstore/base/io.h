@@ -36,9 +36,9 @@ typedef void io_done_fn(struct io_op *op, int res);
 struct io_op {
 	io_done_fn *done;
 	struct list link; /* engine: queues of its own */
-	uint64_t a, b;    /* engine */
-	uint32_t c;       /* engine */
-	int res;          /* engine */
+	uint64_t a, b;	  /* engine */
+	uint32_t c;	  /* engine */
+	int res;	  /* engine */
 };
 
 enum {
@@ -52,7 +52,7 @@ enum {
 
 enum io_space {
 	IO_SPACE_PUNCH, /* deallocate; reads zeros afterwards (FALLOC_FL_PUNCH_HOLE) */
-	IO_SPACE_ZERO,  /* reads zeros, may stay allocated (FALLOC_FL_ZERO_RANGE) */
+	IO_SPACE_ZERO,	/* reads zeros, may stay allocated (FALLOC_FL_ZERO_RANGE) */
 };
 
 /* A byte stream being received from a socket. The owner sets the first four

@@ -12,7 +12,10 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name) { &(name), &(name) }
+#define LIST_INIT(name)                                                                            \
+	{                                                                                          \
+		&(name), &(name)                                                                   \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -76,6 +79,6 @@ static inline struct list *list_pop(struct list *head)
 
 /* @n is a struct list *; the _safe form allows removing @n (only). */
 #define list_for_each(n, head) for (struct list *n = (head)->next; n != (head); n = n->next)
-#define list_for_each_safe(n, head)                                                   \
-	for (struct list *n = (head)->next, *n##_next = n->next; n != (head); \
+#define list_for_each_safe(n, head)                                                                \
+	for (struct list *n = (head)->next, *n##_next = n->next; n != (head);                      \
 	     n = n##_next, n##_next = n->next)

@@ -26,11 +26,11 @@ enum log_level log_level(void);
 
 void log_line(struct log_site *site, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
 
-#define LOG_AT(level, ...)                                          \
-	do {                                                        \
-		static struct log_site site_;                       \
-		if ((level) <= log_level())                         \
-			log_line(&site_, (level), __VA_ARGS__);     \
+#define LOG_AT(level, ...)                                                                         \
+	do {                                                                                       \
+		static struct log_site site_;                                                      \
+		if ((level) <= log_level())                                                        \
+			log_line(&site_, (level), __VA_ARGS__);                                    \
 	} while (0)
 #define log_error(...) LOG_AT(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  LOG_AT(LOG_WARN, __VA_ARGS__)

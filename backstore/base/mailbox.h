@@ -15,7 +15,7 @@ struct mailbox {
 	_Atomic(struct io_msg *) newest;
 	atomic_bool asleep;
 	atomic_uint posters; /* threads inside mailbox_post */
-	int wake_fd; /* eventfd, blocking: readable when a sleeper has mail */
+	int wake_fd;	     /* eventfd, blocking: readable when a sleeper has mail */
 };
 
 /* Returns 0 or -errno. */

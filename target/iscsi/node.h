@@ -29,8 +29,8 @@ struct iscsi_account {
 struct iscsi_target {
 	struct list link;
 	char name[ISCSI_NAME_BYTES];
-	struct scsi_target *scsi; /* borrowed */
-	bool shared;		  /* takes several initiator names at a time */
+	struct scsi_target *scsi;	/* borrowed */
+	bool shared;			/* takes several initiator names at a time */
 	struct iscsi_account *accounts; /* by reactor */
 };
 

@@ -30,7 +30,7 @@ struct session {
 	uint32_t exp_cmd_sn, max_cmd_sn;
 	struct list tasks; /* in order of arrival */
 	unsigned ntasks, nimmediate;
-	unsigned nordered, nheld;  /* ORDERED ones; those that wait for or behind one */
+	unsigned nordered, nheld; /* ORDERED ones; those that wait for or behind one */
 	struct task *by_itt[SESSION_ITT_BUCKETS];
 	uint32_t last_ttt;
 	bool ended;
