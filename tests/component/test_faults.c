@@ -6,13 +6,11 @@
 #include "tests/component/alloc_fault.h"
 #include "tests/fakes/workload.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -27,23 +25,6 @@ struct fault {
 	bool fired;
 	unsigned good;
 };
-
-/* What the server logs about it is no news here. */
-static int hush(void)
-{
-	int keep = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
-
-	if (!getenv("RINGLUN_TEST_LOG"))
-		dup2(null, STDERR_FILENO);
-	close(null);
-	return keep;
-}
-
-static void unhush(int keep)
-{
-	dup2(keep, STDERR_FILENO);
-	close(keep);
-}
 
 static void arm(bool before)
 {
@@ -122,7 +103,7 @@ static void life(struct fault *f)
 		.buffered = f->buffered,
 		.memory_bytes = 1 << 20,
 	};
-	int keep = hush();
+	int keep = rig_hush();
 
 	rig_init(&g, &cfg);
 	g.around = arm;
@@ -151,14 +132,14 @@ static void life(struct fault *f)
 	f->fired = alloc_fault.fired || fake_world_knobs(g.w)->fired;
 	f->good = l.ngood;
 	alloc_fault.fail_at = UINT64_MAX;
-	unhush(keep);
+	rig_unhush(keep);
 	check_disk(&l, f->op == UINT64_MAX ? "allocation" : "operation",
 		   f->op == UINT64_MAX ? f->alloc : f->op);
-	keep = hush();
+	keep = rig_hush();
 	load_fini(&l);
 	rig_fini(&g);
 	model_free(l.m);
-	unhush(keep);
+	rig_unhush(keep);
 }
 
 static void each_operation_fails_once(void **state)

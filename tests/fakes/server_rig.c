@@ -7,6 +7,7 @@
 #include "tests/fakes/fake_priv.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,23 @@ uint64_t rig_now(const struct rig *g)
 const char *rig_target(const struct rig *g, unsigned volume)
 {
 	return g->v[volume].name;
+}
+
+int rig_hush(void)
+{
+	int keep = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	assert(keep >= 0 && null >= 0);
+	if (!getenv("RINGLUN_TEST_LOG"))
+		dup2(null, STDERR_FILENO);
+	close(null);
+	return keep;
+}
+
+void rig_unhush(int keep)
+{
+	dup2(keep, STDERR_FILENO);
+	close(keep);
 }
 
 /* --- arrivals --- */

@@ -61,6 +61,11 @@ void rig_shut(struct rig *g);
 /* rig_shut, then the world. */
 void rig_fini(struct rig *g);
 
+/* What a failing server logs is no news where failure is the test; rig_hush returns what
+ * rig_unhush wants. With RINGLUN_TEST_LOG in the environment all is logged. */
+int rig_hush(void);
+void rig_unhush(int keep);
+
 const char *rig_target(const struct rig *g, unsigned volume);
 uint64_t rig_now(const struct rig *g);
 
