@@ -22,22 +22,23 @@ static inline void timers_fire_in_order_and_on_time(void **state)
 	struct rig *r = *state;
 	unsigned counter = 0;
 	uint64_t start_ns = io_now_ns(r->io);
-	struct shot s[5] = { 0 };
-	static const unsigned at_ms[5] = { 30, 10, 0, 20, 5 };
-	static const unsigned order[5] = { 0, 3, 1, 4, 2 };
+	struct shot s[6] = { 0 };
+	static const unsigned at_ms[6] = { 100000, 30, 10, 0, 20, 5 };
+	static const unsigned order[6] = { 0, 5, 3, 1, 4, 2 };
 
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 6; i++) {
 		s[i].timer.fire = shot_fire;
 		s[i].counter = &counter;
 		io_timer_set(r->io, &s[i].timer, start_ns + ms(at_ms[i]));
 	}
-	TURN_UNTIL(r, counter == 3);
-	io_timer_clear(r->io, &s[0].timer);
-	TURN_UNTIL(r, counter == 4);
+	TURN_UNTIL(r, s[4].nth);
 	assert_true(io_now_ns(r->io) - start_ns >= ms(20));
-	assert_true(io_now_ns(r->io) - start_ns < ms(5000));
+	/* moved, and cleared: never */
+	io_timer_set(r->io, &s[0].timer, io_now_ns(r->io) + ms(5));
+	io_timer_clear(r->io, &s[0].timer);
 	turn_for(r, 30);
-	for (int i = 0; i < 5; i++)
+	assert_int_equal(counter, 5);
+	for (int i = 0; i < 6; i++)
 		assert_int_equal(s[i].nth, order[i]);
 }
 

@@ -128,8 +128,10 @@ static void stop_in(struct rig *r, const struct stop_case *c, bool wire_moves)
 	d->k.stop_in_exact = c->in_exact;
 	put_bytes(fds[1], 0, c->first);
 	io_stream_start(r->io, &d->k.s);
-	if (c->turn_ms)
+	if (c->turn_ms) {
+		TURN_UNTIL(r, after.ends || d->k.stopped || d->k.pos >= c->first);
 		turn_for(r, c->turn_ms);
+	}
 	put_bytes(fds[1], c->first, c->second);
 	if (c->turn_again)
 		turn_for(r, 2);
@@ -143,7 +145,11 @@ static void stop_in(struct rig *r, const struct stop_case *c, bool wire_moves)
 	}
 	if (wire_moves && !c->close)
 		put_bytes(fds[1], c->first + c->second, 3000);
-	TURN_UNTIL(r, after.ends);
+	rig_guard(r);
+	while (!after.ends && !r->late)
+		assert_int_equal(io_turn(r->io, true), 0);
+	if (r->late)
+		fail_msg("never ended: %s", c->name);
 	assert_int_equal(after.res, -ECANCELED);
 	/* The owner has its memory back: nothing may be written there any more. */
 	if (!c->close)
