@@ -13,7 +13,9 @@
  * ring share those: hence the lane. FUA is one RWF_DSYNC write where I/O is direct;
  * through the page cache it is a write and a flush, as others' flushes may then share
  * the fdatasync. A transfer that ends early is continued; a read that meets the end of
- * the file (somebody has truncated it) is an error, never zeros. */
+ * the file (somebody has truncated it) is an error, never zeros, and ends all writing,
+ * as does a sync after which the file is too short: see shrink.h. Flushes still reach the
+ * disk then, for what is left, but are answered as failed: something is lost. */
 #include "backstore/disk_priv.h"
 
 #include "backstore/base/log.h"
@@ -63,17 +65,31 @@ static int known_errno(int res)
 	}
 }
 
-static void latched_done(struct io_op *op, int res)
+static void refused_done(struct io_op *op, int res)
 {
 	disk_end(container_of(op, struct bs_req, priv.op), res);
+}
+
+/* The request touches what is no longer there. */
+static bool is_lost(struct disk *d, const struct bs_req *req)
+{
+	return shrink_has_lost(&d->shrink, req->off_bytes + req->len_bytes);
+}
+
+static bool is_refused(struct disk *d, const struct bs_req *req)
+{
+	if (req->kind == BS_READ)
+		return is_lost(d, req);
+	return syncer_is_latched(&d->syncer) ||
+	       (req->kind != BS_FLUSH && shrink_is_seen(&d->shrink));
 }
 
 /* The request has its place in the lane. */
 static void lane_go(struct disk *d, struct bs_req *req)
 {
 	req->priv.state |= REQ_IN_LANE;
-	if (!(req->priv.state & REQ_READS) && syncer_is_latched(&d->syncer)) {
-		req->priv.op.done = latched_done; /* later: a hundred may wait behind it */
+	if (is_refused(d, req)) {
+		req->priv.op.done = refused_done; /* later: a hundred may wait behind it */
 		io_defer(req->io, &req->priv.op, -EIO);
 	} else if (req->kind == BS_READ || req->kind == BS_WRITE) {
 		transfer_go(d, req, IO_BLOCKS);
@@ -104,7 +120,10 @@ void disk_end(struct bs_req *req, int res)
 {
 	struct disk *d = disk_of(req->priv.bs);
 
-	if (res && !syncer_is_latched(&d->syncer))
+	/* In a file that was cut off there may be zeros now where there was data. */
+	if (is_lost(d, req))
+		res = -EIO;
+	if (res && !syncer_is_latched(&d->syncer) && !shrink_is_seen(&d->shrink))
 		log_error("%s: %s %llu bytes at %llu failed: %s", d->name, verb(req->kind),
 			  (unsigned long long)req->len_bytes, (unsigned long long)req->off_bytes,
 			  strerror(-res));
@@ -148,11 +167,32 @@ static bool is_dsync(const struct disk *d, const struct bs_req *req)
 
 static void transfer_failed(struct disk *d, struct bs_req *req, int res)
 {
+	if (res == -ENOSPC) /* a device says so behind its end */
+		(void)shrink_look(&d->shrink);
 	/* Whether the write failed or its sync cannot be told apart, but for a lack
 	 * of room: that is found before anything is written. */
 	if (is_dsync(d, req) && known_errno(res) != -ENOSPC)
 		syncer_latch(&d->syncer, res);
 	disk_end(req, res);
+}
+
+static void transfer_written(struct disk *d, struct bs_req *req)
+{
+	if (!is_dsync(d, req)) {
+		disk_written(d, req);
+		return;
+	}
+	if (d->writethrough) /* nobody flushes it: no other occasion to look */
+		(void)shrink_look(&d->shrink);
+	disk_end(req, 0);
+}
+
+/* The end of the file, or no way on. */
+static void transfer_stuck(struct disk *d, struct bs_req *req, uint64_t got_bytes)
+{
+	if (req->kind == BS_READ)
+		shrink_seen(&d->shrink, req->off_bytes + got_bytes);
+	transfer_failed(d, req, -EIO);
 }
 
 static void transfer_done(struct io_op *op, int res)
@@ -174,12 +214,12 @@ static void transfer_done(struct io_op *op, int res)
 	req->priv.progress += (uint32_t)res;
 	if (req->priv.progress < req->len_bytes && !d->buffered)
 		req->priv.progress -= req->priv.progress % d->base.block_bytes;
-	if (req->priv.progress == before) /* the end of the file, or no way on */
-		transfer_failed(d, req, -EIO);
+	if (req->priv.progress == before)
+		transfer_stuck(d, req, before + (uint32_t)res);
 	else if (req->priv.progress < req->len_bytes)
 		disk_enter_lane(d, req);
-	else if (req->kind == BS_WRITE && !is_dsync(d, req))
-		disk_written(d, req);
+	else if (req->kind == BS_WRITE)
+		transfer_written(d, req);
 	else
 		disk_end(req, 0);
 }
@@ -221,8 +261,8 @@ static void disk_submit(struct backstore *bs, struct bs_req *req)
 	req->priv.bs = bs;
 	req->priv.progress = 0;
 	req->priv.state = req->kind == BS_READ ? REQ_READS : 0;
-	if (req->kind != BS_READ && syncer_is_latched(&d->syncer)) {
-		req->priv.op.done = latched_done;
+	if (unlikely(is_refused(d, req))) {
+		req->priv.op.done = refused_done;
 		io_defer(req->io, &req->priv.op, -EIO);
 		return;
 	}
@@ -239,6 +279,13 @@ static void disk_submit(struct backstore *bs, struct bs_req *req)
 		disk_enter_lane(d, req);
 		break;
 	}
+}
+
+static int synced(struct syncer *s)
+{
+	struct disk *d = container_of(s, struct disk, syncer);
+
+	return shrink_look(&d->shrink) ? -EIO : 0;
 }
 
 static void disk_close(struct backstore *bs)
@@ -287,7 +334,8 @@ int disk_new(struct backstore **out, const struct disk_params *p)
 		lane_init(&d->lanes[i].writes, DISK_WRITE_LANE);
 		lane_init(&d->lanes[i].reads, DISK_READ_LANE);
 	}
-	syncer_init(&d->syncer, d->fd, d->name, p->latch, p->latched, disk_end);
+	syncer_init(&d->syncer, d->fd, d->name, p->latch, p->latched, disk_end, synced);
+	shrink_init(&d->shrink, d->name, p->size_bytes, d->fd, p->size_now);
 	*out = &d->base;
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "backstore/backstore.h"
 #include "backstore/latch.h"
+#include "backstore/shrink.h"
 
 enum {
 	/* At the kernel's workers at once, per volume and reactor. The engine's pool
@@ -17,8 +18,9 @@ struct disk_params {
 	int fd;		  /* taken on success */
 	uint64_t size_bytes;
 	uint32_t block_bytes, physical_bytes, align_bytes, discard_bytes;
-	uint32_t punch_bytes; /* pieces not aligned to it are zeroed by writing */
-	bool keeps_nowait;    /* IO_NOWAIT never blocks here: see nowait.h */
+	uint32_t punch_bytes;	  /* pieces not aligned to it are zeroed by writing */
+	bool keeps_nowait;	  /* IO_NOWAIT never blocks here: see nowait.h */
+	shrink_size_fn *size_now; /* NULL: only a read finds out that it has shrunk */
 	bool buffered, writethrough, read_only, rotational;
 	unsigned reactors;
 	struct latch latch; /* taken on success */

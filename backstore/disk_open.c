@@ -69,6 +69,8 @@ int disk_finish(struct backstore **out, const struct bs_spec *spec, const struct
 	};
 	int rc;
 
+	if (p.keeps_nowait)
+		p.size_now = !strcmp(p.type, "block") ? shrink_device_size : shrink_file_size;
 	direct_choose(&direct, spec, p.fd);
 	p.buffered = !direct.on;
 	p.align_bytes = direct.memory_align;

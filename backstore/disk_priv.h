@@ -28,6 +28,7 @@ struct disk {
 	/* learned from refusals, written by any reactor: */
 	atomic_bool no_nowait, no_punch, no_zero;
 	struct syncer syncer;
+	struct shrink shrink;
 	unsigned reactors;
 	struct disk_lanes lanes[]; /* by io->index */
 };

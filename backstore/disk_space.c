@@ -116,7 +116,7 @@ static void space_done(struct io_op *op, int res)
 	if (res < 0 || req->priv.progress == before)
 		disk_end(req, res < 0 ? res : -EIO);
 	else if (req->priv.progress < req->len_bytes)
-		disk_space_go(d, req);
+		disk_enter_lane(d, req); /* it has its place; but may it still? */
 	else
 		disk_written(d, req);
 }

@@ -23,9 +23,11 @@ static struct bs_req *req_at(struct list *n)
 }
 
 void syncer_init(struct syncer *s, int fd, const char *name, struct latch latch, bool latched,
-		 void (*ended)(struct bs_req *req, int res))
+		 void (*ended)(struct bs_req *req, int res), int (*check)(struct syncer *s))
 {
-	*s = (struct syncer){ .fd = fd, .name = name, .latch = latch, .ended = ended };
+	*s = (struct syncer){
+		.fd = fd, .name = name, .latch = latch, .ended = ended, .check = check
+	};
 	atomic_init(&s->latched, latched);
 	pthread_mutex_init(&s->lock, NULL);
 	list_init(&s->waiting);
@@ -120,7 +122,7 @@ static void round_done(struct io_op *op, int res)
 	if (res < 0)
 		syncer_latch(s, res);
 	/* a success counts only where no other sync has failed meanwhile */
-	res = syncer_is_latched(s) ? -EIO : 0;
+	res = syncer_is_latched(s) ? -EIO : s->check(s);
 	pthread_mutex_lock(&s->lock);
 	next = round_next(s, &answers);
 	pthread_mutex_unlock(&s->lock);

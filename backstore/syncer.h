@@ -15,6 +15,8 @@ struct syncer {
 	const char *name; /* borrowed; for the log */
 	/* Ends a request that was added, on its own reactor; res 0 or -EIO. */
 	void (*ended)(struct bs_req *req, int res);
+	/* After each sync that succeeded, on some reactor: 0, or -errno to answer instead. */
+	int (*check)(struct syncer *s);
 	struct latch latch;
 	atomic_bool latched;  /* set once, by whichever reactor sees a failure */
 	pthread_mutex_t lock; /* of what follows; held for list work only */
@@ -25,7 +27,7 @@ struct syncer {
 
 /* @latch is taken. @latched: it was found set. */
 void syncer_init(struct syncer *s, int fd, const char *name, struct latch latch, bool latched,
-		 void (*ended)(struct bs_req *req, int res));
+		 void (*ended)(struct bs_req *req, int res), int (*check)(struct syncer *s));
 /* No request is under way. */
 void syncer_fini(struct syncer *s);
 

@@ -175,6 +175,44 @@ static void a_device_in_use_is_refused(void **state)
 	assert_non_null(strstr(why, "less than"));
 }
 
+/* As lvreduce does it behind our back. */
+static void loop_resize(off_t size)
+{
+	char cmd[128];
+
+	assert_int_equal(truncate(image, size), 0);
+	snprintf(cmd, sizeof(cmd), "losetup -c %s", loop4k);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void a_device_made_smaller_takes_no_more_writes(void **state)
+{
+	struct io *io = engine();
+
+	(void)state;
+	for (unsigned how = 0; how < 3; how++) {
+		struct backstore *bs = opened(loop4k, 4096);
+
+		assert_int_equal(call(io, bs, BS_WRITE, 0, SIZE / 2, buf, 65536), 0);
+		assert_int_equal(call(io, bs, BS_FLUSH, 0, 0, NULL, 0), 0);
+		loop_resize(SIZE / 2);
+		/* who meets it first: a flush, a write, a read */
+		if (how == 0)
+			assert_int_equal(call(io, bs, BS_FLUSH, 0, 0, NULL, 0), -EIO);
+		else if (how == 1)
+			assert_int_equal(call(io, bs, BS_WRITE, 0, SIZE / 2, buf, 65536), -EIO);
+		else
+			assert_int_equal(call(io, bs, BS_READ, 0, SIZE / 2, back, 4096), -EIO);
+		loop_resize(SIZE);
+		assert_int_equal(call(io, bs, BS_READ, 0, SIZE / 2, back, 4096), -EIO);
+		assert_int_equal(call(io, bs, BS_WRITE, 0, 0, buf, 4096), -EIO);
+		assert_int_equal(call(io, bs, BS_FLUSH, 0, 0, NULL, 0), -EIO);
+		assert_int_equal(call(io, bs, BS_READ, 0, SIZE / 2 - 4096, back, 4096), 0);
+		bs_close(bs);
+	}
+	io_free(io);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +221,7 @@ int main(void)
 		cmocka_unit_test(blocks_of_512_on_512_go_straight),
 		cmocka_unit_test(space_comes_back),
 		cmocka_unit_test(a_device_in_use_is_refused),
+		cmocka_unit_test(a_device_made_smaller_takes_no_more_writes),
 	};
 	char image512[160];
 	int rc = 77;
