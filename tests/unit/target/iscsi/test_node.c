@@ -1,0 +1,183 @@
+/* The register: targets, who may log in, who holds what, who is replaced. */
+#include "target/iscsi/session.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MAX_OLD = 4 };
+
+struct rig {
+	struct iscsi_node node;
+	char holder[ISCSI_NAME_BYTES];
+	struct node_old old[MAX_OLD];
+	unsigned nold;
+};
+
+static int setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	assert_int_equal(iscsi_node_init(&r->node), 0);
+	assert_int_equal(iscsi_node_add_target(&r->node, "iqn.x:one", NULL, false, 2), 0);
+	assert_int_equal(iscsi_node_add_target(&r->node, "iqn.x:shared", NULL, true, 2), 0);
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *r = *state;
+
+	iscsi_node_fini(&r->node);
+	free(r);
+	return 0;
+}
+
+static void session_of(struct rig *r, struct session *s, const char *target, const char *name,
+		       uint8_t isid)
+{
+	memset(s, 0, sizeof(*s));
+	list_init(&s->link);
+	s->target = target ? iscsi_node_target(&r->node, target) : NULL;
+	strcpy(s->initiator, name);
+	s->isid[5] = isid;
+	s->reactor = (void *)&s->isid; /* tells them apart */
+}
+
+static enum node_verdict enter(struct rig *r, struct session *s)
+{
+	*r->holder = '\0';
+	return iscsi_node_enter(&r->node, s, r->old, MAX_OLD, &r->nold, r->holder);
+}
+
+static void targets_by_name(void **state)
+{
+	struct rig *r = *state;
+	char longest[ISCSI_NAME_BYTES + 1];
+
+	assert_int_equal(iscsi_node_add_target(&r->node, "iqn.x:one", NULL, false, 1), -EEXIST);
+	assert_int_equal(iscsi_node_add_target(&r->node, "IQN.X:ONE", NULL, false, 1), -EEXIST);
+	assert_string_equal(iscsi_node_target(&r->node, "Iqn.x:oNe")->name, "iqn.x:one");
+	assert_null(iscsi_node_target(&r->node, "iqn.x:on"));
+	assert_null(iscsi_node_target(&r->node, ""));
+	memset(longest, 'n', sizeof(longest));
+	longest[ISCSI_NAME_BYTES] = '\0';
+	assert_int_equal(iscsi_node_add_target(&r->node, longest, NULL, false, 1), -ENAMETOOLONG);
+	longest[ISCSI_NAME_BYTES - 1] = '\0';
+	assert_int_equal(iscsi_node_add_target(&r->node, longest, NULL, false, 1), 0);
+	assert_non_null(iscsi_node_target(&r->node, longest));
+}
+
+static void patterns_of_who_may(void **state)
+{
+	static const char *const allow[] = { "iqn.2004-10.com.example:db?", "eui.*" };
+	struct rig *r = *state;
+
+	assert_true(iscsi_node_allows(&r->node, "anybody"));
+	r->node.allow = allow;
+	r->node.nallow = 2;
+	assert_true(iscsi_node_allows(&r->node, "iqn.2004-10.com.example:db1"));
+	assert_true(iscsi_node_allows(&r->node, "IQN.2004-10.com.EXAMPLE:db1"));
+	assert_true(iscsi_node_allows(&r->node, "eui.02004567A425678D"));
+	assert_false(iscsi_node_allows(&r->node, "iqn.2004-10.com.example:db"));
+	assert_false(iscsi_node_allows(&r->node, "iqn.2004-10.com.example:db12"));
+	assert_false(iscsi_node_allows(&r->node, ""));
+}
+
+static void one_name_at_a_time(void **state)
+{
+	struct rig *r = *state;
+	struct session a, path, b, shared_a, shared_b, discovery;
+
+	session_of(r, &a, "iqn.x:one", "host-a", 1);
+	session_of(r, &path, "iqn.x:one", "HOST-A", 2);
+	session_of(r, &b, "iqn.x:one", "host-b", 1);
+	session_of(r, &shared_a, "iqn.x:shared", "host-a", 1);
+	session_of(r, &shared_b, "iqn.x:shared", "host-b", 1);
+	session_of(r, &discovery, NULL, "host-b", 1);
+	assert_int_equal(enter(r, &a), NODE_ENTERED);
+	assert_int_equal(enter(r, &path), NODE_ENTERED);
+	assert_int_equal(r->nold, 0);
+	assert_int_equal(enter(r, &b), NODE_HELD);
+	assert_string_equal(r->holder, "host-a");
+	assert_false(b.registered);
+	assert_int_equal(enter(r, &shared_a), NODE_ENTERED);
+	assert_int_equal(enter(r, &shared_b), NODE_ENTERED);
+	assert_int_equal(enter(r, &discovery), NODE_ENTERED);
+	iscsi_node_leave(&r->node, &a);
+	assert_int_equal(enter(r, &b), NODE_HELD); /* the other path */
+	iscsi_node_leave(&r->node, &path);
+	assert_int_equal(enter(r, &b), NODE_ENTERED);
+	assert_int_equal(enter(r, &a), NODE_HELD);
+	assert_string_equal(r->holder, "host-b");
+	iscsi_node_leave(&r->node, &b);
+	iscsi_node_leave(&r->node, &b); /* harmless */
+	iscsi_node_leave(&r->node, &a);
+	assert_int_equal(enter(r, &a), NODE_ENTERED);
+}
+
+/* Same name, ISID and target: RFC 7143 6.3.5. */
+static void older_sessions_of_the_nexus(void **state)
+{
+	struct rig *r = *state;
+	struct session s[MAX_OLD + 2], other_port, other_target;
+
+	session_of(r, &other_port, "iqn.x:one", "host", 2);
+	assert_int_equal(enter(r, &other_port), NODE_ENTERED);
+	session_of(r, &other_target, "iqn.x:shared", "host", 1);
+	assert_int_equal(enter(r, &other_target), NODE_ENTERED);
+	for (unsigned n = 0; n <= MAX_OLD; n++) {
+		session_of(r, &s[n], "iqn.x:one", n % 2 ? "host" : "HOST", 1);
+		assert_int_equal(enter(r, &s[n]), NODE_ENTERED);
+		assert_int_equal(r->nold, n);
+		for (unsigned k = 0; k < n; k++) {
+			assert_ptr_equal(r->old[k].reactor, s[k].reactor);
+			assert_int_equal(r->old[k].serial, s[k].serial);
+		}
+	}
+	session_of(r, &s[MAX_OLD + 1], "iqn.x:one", "host", 1);
+	assert_int_equal(enter(r, &s[MAX_OLD + 1]), NODE_FULL); /* more than can be told */
+	assert_false(s[MAX_OLD + 1].registered);
+}
+
+static void handles_are_never_zero_nor_twice(void **state)
+{
+	struct rig *r = *state;
+	struct session first, s;
+	uint64_t last = 0;
+
+	session_of(r, &first, "iqn.x:shared", "first", 1);
+	assert_int_equal(enter(r, &first), NODE_ENTERED);
+	assert_true(iscsi_node_has_tsih(&r->node, first.tsih));
+	for (unsigned n = 0; n < 70000; n++) { /* around once, and past the first */
+		session_of(r, &s, "iqn.x:shared", "other", 1);
+		assert_int_equal(enter(r, &s), NODE_ENTERED);
+		assert_int_not_equal(s.tsih, 0);
+		assert_int_not_equal(s.tsih, first.tsih);
+		assert_true(s.serial > last);
+		last = s.serial;
+		iscsi_node_leave(&r->node, &s);
+	}
+	assert_false(iscsi_node_has_tsih(&r->node, s.tsih));
+	iscsi_node_leave(&r->node, &first);
+	assert_false(iscsi_node_has_tsih(&r->node, first.tsih));
+	assert_false(iscsi_node_has_tsih(&r->node, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(targets_by_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(patterns_of_who_may, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_name_at_a_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(older_sessions_of_the_nexus, setup, teardown),
+		cmocka_unit_test_setup_teardown(handles_are_never_zero_nor_twice, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
