@@ -1,5 +1,5 @@
-/* The initiator's half of a connection: framing, login, and all PDUs but those of
- * SCSI commands (initiator_cmd.c).
+/* The initiator's half of a connection: framing, and all PDUs but those of the login
+ * (initiator_login.c) and of SCSI commands (initiator_cmd.c).
  *
  * Bytes are taken from the fake socket as they come; whole PDUs are cut from them, their
  * sequence numbers checked, and handed on by opcode. */
@@ -148,77 +148,6 @@ uint32_t ini_take_sn(struct ini *i)
 	return i->cmd_sn++;
 }
 
-static void add_key(char *text, size_t cap, size_t *len, const char *key, const char *value)
-{
-	int n = snprintf(text + *len, cap - *len, "%s=%s", key, value);
-
-	assert(n > 0 && *len + (size_t)n + 1 < cap);
-	*len += (size_t)n + 1;
-}
-
-static void add_num(char *text, size_t cap, size_t *len, const char *key, uint32_t value)
-{
-	char num[16];
-
-	if (!value)
-		return;
-	snprintf(num, sizeof(num), "%u", value);
-	add_key(text, cap, len, key, num);
-}
-
-static void login_request(struct ini *i, enum iscsi_stage stage, bool first)
-{
-	struct bhs_login_req h = { .opcode = ISCSI_LOGIN_REQ | ISCSI_IMMEDIATE };
-	enum iscsi_stage next =
-		stage == ISCSI_STAGE_SECURITY ? ISCSI_STAGE_OPERATIONAL : ISCSI_STAGE_FULL_FEATURE;
-	char text[2048];
-	size_t len = 0;
-
-	h.flags = (uint8_t)(ISCSI_TRANSIT | (unsigned)stage << 2 | (unsigned)next);
-	memcpy(h.isid, i->isid, sizeof(h.isid));
-	h.cmd_sn = be32_of(i->cmd_sn);
-	h.exp_stat_sn = be32_of(i->exp_stat_sn);
-	if (first) {
-		add_key(text, sizeof(text), &len, "InitiatorName", i->name);
-		add_key(text, sizeof(text), &len, "SessionType",
-			i->discovery ? "Discovery" : "Normal");
-		if (i->target)
-			add_key(text, sizeof(text), &len, "TargetName", i->target);
-	}
-	if (stage == ISCSI_STAGE_SECURITY) {
-		add_key(text, sizeof(text), &len, "AuthMethod", "None");
-	} else {
-		const struct ini_offer *o = &i->offer;
-
-		add_key(text, sizeof(text), &len, "HeaderDigest", "None");
-		add_num(text, sizeof(text), &len, "MaxRecvDataSegmentLength",
-			o->MaxRecvDataSegmentLength);
-		if (!i->discovery) {
-			add_key(text, sizeof(text), &len, "ImmediateData",
-				o->ImmediateData ? "Yes" : "No");
-			add_key(text, sizeof(text), &len, "InitialR2T",
-				o->InitialR2T ? "Yes" : "No");
-			add_num(text, sizeof(text), &len, "MaxBurstLength", o->MaxBurstLength);
-			add_num(text, sizeof(text), &len, "FirstBurstLength", o->FirstBurstLength);
-			add_num(text, sizeof(text), &len, "MaxOutstandingR2T",
-				o->MaxOutstandingR2T);
-		}
-	}
-	ini_send_pdu(i, &h, text, (uint32_t)len);
-}
-
-void ini_login(struct ini *i, const char *target)
-{
-	i->target = target;
-	i->discovery = !target;
-	i->state = INI_LOGIN;
-	/* near the end of the numbers, so that they wrap */
-	i->cmd_sn = 0u - 20 + (uint32_t)fake_world_random(i->w, 40);
-	i->exp_cmd_sn = i->cmd_sn;
-	i->max_cmd_sn = i->cmd_sn - 1;
-	login_request(i, i->security_stage ? ISCSI_STAGE_SECURITY : ISCSI_STAGE_OPERATIONAL, true);
-}
-
 void ini_tmf(struct ini *i, enum iscsi_tmf function, unsigned lun, const struct ini_cmd *ref)
 {
 	struct bhs_tmf_req h = { .opcode = ISCSI_TMF_REQ | ISCSI_IMMEDIATE };
@@ -270,66 +199,6 @@ void ini_logout(struct ini *i)
 
 /* --- receiving --- */
 
-static void take_key(struct ini *i, const char *key, const char *value)
-{
-	if (!strcmp(key, "MaxRecvDataSegmentLength"))
-		i->target_segment = (uint32_t)strtoul(value, NULL, 10);
-	else if (!strcmp(key, "FirstBurstLength"))
-		i->first_burst = (uint32_t)strtoul(value, NULL, 10);
-	else if (!strcmp(key, "MaxBurstLength"))
-		i->max_burst = (uint32_t)strtoul(value, NULL, 10);
-	else if (!strcmp(key, "ImmediateData"))
-		i->immediate_data = !strcmp(value, "Yes");
-	else if (!strcmp(key, "InitialR2T"))
-		i->initial_r2t = !strcmp(value, "Yes");
-}
-
-static void take_keys(struct ini *i, const uint8_t *data, uint32_t len)
-{
-	const char *at = (const char *)data, *end = at + len;
-
-	while (at < end) {
-		const char *nul = memchr(at, 0, (size_t)(end - at));
-		const char *eq = nul ? memchr(at, '=', (size_t)(nul - at)) : NULL;
-		char key[64];
-
-		if (!eq || eq - at >= (long)sizeof(key)) {
-			ini_break(i, "ill-formed text in a Login Response");
-			return;
-		}
-		memcpy(key, at, (size_t)(eq - at));
-		key[eq - at] = '\0';
-		take_key(i, key, eq + 1);
-		at = nul + 1;
-	}
-}
-
-static void on_login(struct ini *i, const struct bhs_login_rsp *h, const uint8_t *data,
-		     uint32_t len)
-{
-	if (i->state != INI_LOGIN) {
-		ini_break(i, "Login Response out of login");
-		return;
-	}
-	if (h->status_class) {
-		i->login_status = (uint16_t)(h->status_class << 8 | h->status_detail);
-		i->state = INI_REFUSED;
-		return;
-	}
-	take_keys(i, data, len);
-	if (!(h->flags & ISCSI_TRANSIT))
-		ini_break(i, "the target stays in stage %u", h->flags >> 2 & 3u);
-	else if ((h->flags & 3) == ISCSI_STAGE_OPERATIONAL)
-		login_request(i, ISCSI_STAGE_OPERATIONAL, false);
-	else {
-		i->login_status = 0;
-		i->state = INI_FULL;
-		i->tsih = be16_get(h->tsih);
-		if (!i->tsih)
-			ini_break(i, "no TSIH at the end of the login");
-	}
-}
-
 static void on_nop(struct ini *i, const struct bhs_nop_in *h, const uint8_t *data, uint32_t len)
 {
 	struct bhs_nop_out pong = { .opcode = ISCSI_NOP_OUT | ISCSI_IMMEDIATE,
@@ -365,7 +234,7 @@ static void on_pdu(struct ini *i, const struct bhs *h, const uint8_t *data, uint
 {
 	switch (h->opcode) {
 	case ISCSI_LOGIN_RSP:
-		on_login(i, (const void *)h, data, len);
+		ini_on_login(i, (const void *)h, data, len);
 		break;
 	case ISCSI_SCSI_RSP:
 		ini_on_response(i, (const void *)h, data, len);

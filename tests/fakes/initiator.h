@@ -137,6 +137,9 @@ void ini_send_raw(struct ini *i, const void *data, size_t len);
 uint32_t ini_take_sn(struct ini *i);
 void ini_break(struct ini *i, const char *fmt, ...) PRINTF(2, 3);
 
+/* initiator_login.c */
+void ini_on_login(struct ini *i, const struct bhs_login_rsp *h, const uint8_t *data, uint32_t len);
+
 /* initiator_cmd.c: the PDUs of SCSI commands */
 void ini_cmd_send(struct ini *i, struct ini_cmd *c);
 void ini_on_r2t(struct ini *i, const struct bhs_r2t *h);
