@@ -116,6 +116,8 @@ static void on_timer(struct io_timer *timer)
 
 	if (c->lingering) {
 		conn_close(c, NULL);
+	} else if (c->last_pdu_queued) {
+		conn_close(c, "the peer does not read its last answer");
 	} else if (!conn_is_full_feature(c)) {
 		conn_close(c, "no login within the time limit");
 	} else if (c->state == CONN_LOGOUT_REQUESTED) {
