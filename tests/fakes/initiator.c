@@ -365,8 +365,9 @@ void ini_poll(struct ini *i)
 		i->in = realloc(i->in, i->in_cap);
 		assert(i->in);
 	}
-	i->in_len += fake_sock_read(i->k, i->in + i->in_len, n);
-	while (next_pdu(i))
+	if (n)
+		i->in_len += fake_sock_read(i->k, i->in + i->in_len, n);
+	while (n && next_pdu(i))
 		;
 	if (i->state == INI_FULL && !i->logged_out)
 		send_queued(i);
