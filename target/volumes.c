@@ -1,178 +1,16 @@
 /* Opening what the command line names. */
 #include "target/volumes.h"
 
+#include "target/volume_identity.h"
+
 #include "backstore/base/log.h"
-#include "backstore/base/uuid.h"
-#include "backstore/identity.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static bool is_made_up(const char *path)
-{
-	return !strcmp(path, "memory:") || !strcmp(path, "null:");
-}
-
-/* A name mistyped there would become a file in memory, gone at the next boot. */
-static bool is_among_devices(const char *dir)
-{
-	char *real = realpath(dir, NULL);
-	bool among = real && (!strcmp(real, "/dev") ||
-			      (!strncmp(real, "/dev/", 5) && strncmp(real, "/dev/shm", 8) != 0));
-
-	free(real);
-	return among;
-}
-
-/* What is not there can be made, if it is a file, a size is given, and its folder is there. */
-static int look_absent(const struct volume_config *v, char *why, size_t why_cap)
-{
-	char *copy, *dir;
-	struct stat st;
-	int rc = 0;
-
-	if (!lstat(v->path, &st)) {
-		snprintf(why, why_cap, "%s is a symbolic link to nothing; remove or mend it",
-			 v->path);
-		return -ENOENT;
-	}
-	if (!v->size_bytes || v->read_only) {
-		snprintf(why, why_cap, "%s does not exist; check the path%s", v->path,
-			 v->read_only ? "" : ", or give a size= to make a file");
-		return -ENOENT;
-	}
-	copy = strdup(v->path);
-	if (!copy) {
-		snprintf(why, why_cap, "out of memory");
-		return -ENOMEM;
-	}
-	dir = dirname(copy);
-	if (is_among_devices(dir)) {
-		rc = -ENOENT;
-		snprintf(why, why_cap,
-			 "there is no device %s, and no file is made there; check "
-			 "the path",
-			 v->path);
-	} else if (access(dir, W_OK | X_OK)) {
-		rc = -errno;
-		snprintf(why, why_cap, "%s cannot be made in %s: %s; %s", v->path, dir,
-			 strerror(-rc),
-			 rc == -ENOENT ? "make that folder first, or check the path"
-				       : "change its rights or the user, or choose another");
-	}
-	free(copy);
-	return rc;
-}
-
-/* Looks before anything is made: a path that was mistyped must not leave an identity behind. */
-static int look(const struct volume_config *v, bool *is_device, char *why, size_t why_cap)
-{
-	struct stat st;
-	int rc = stat(v->path, &st) ? -errno : 0;
-
-	*is_device = !rc && S_ISBLK(st.st_mode);
-	if (rc == -ENOENT)
-		return look_absent(v, why, why_cap);
-	if (rc) {
-		snprintf(why, why_cap, "%s cannot be looked at: %s; check the path and its rights",
-			 v->path, strerror(-rc));
-		return rc;
-	}
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-		snprintf(why, why_cap,
-			 "%s is neither a regular file nor a block device; give path= one of these",
-			 v->path);
-		return -EINVAL;
-	}
-	if (access(v->path, v->read_only ? R_OK : R_OK | W_OK)) {
-		rc = -errno;
-		snprintf(why, why_cap, "%s cannot be %s: %s; change its rights or the user%s",
-			 v->path, v->read_only ? "read" : "written", strerror(-rc),
-			 v->read_only ? "" : ", or add readonly");
-	}
-	return rc;
-}
-
-/* A file's identity is kept beside it (the file itself, not a link to it); a device has no
- * beside, so it is kept under the volume's name. */
-static int sidecar_path(const struct volume_config *v, bool is_device, const char *state_dir,
-			char **out)
-{
-	char *real;
-	int n;
-
-	if (is_device) {
-		if (mkdir(state_dir, 0755) && errno != EEXIST)
-			return -errno;
-		n = asprintf(out, "%s/%s.ringlun", state_dir, v->name);
-		return n < 0 ? -ENOMEM : 0;
-	}
-	real = realpath(v->path, NULL);
-	n = asprintf(out, "%s.ringlun", real ? real : v->path);
-	free(real);
-	return n < 0 ? -ENOMEM : 0;
-}
-
-static int made_up_identity(const uint8_t *given, uint8_t uuid[16], char *why, size_t why_cap)
-{
-	int rc = 0;
-
-	/* new data at every start, so a new disk at every start */
-	if (given)
-		memcpy(uuid, given, UUID_BYTES);
-	else
-		rc = uuid_generate(uuid);
-	if (rc)
-		snprintf(why, why_cap, "cannot make a UUID: %s", strerror(-rc));
-	return rc;
-}
-
-/* On a medium that nobody can write to the operator keeps the identity. */
-static int unkept_identity(const struct volume_config *v, const char *path, int err,
-			   uint8_t uuid[16], char *why, size_t why_cap)
-{
-	if (v->has_id) {
-		memcpy(uuid, v->id, UUID_BYTES);
-		return 0;
-	}
-	snprintf(why, why_cap,
-		 "its identity cannot be kept as %s: %s; give it an id=UUID (uuidgen makes one), "
-		 "always the same",
-		 path, strerror(-err));
-	return err;
-}
-
-static int load_identity(const struct volume_config *v, const char *state_dir, uint8_t uuid[16],
-			 char *why, size_t why_cap)
-{
-	const uint8_t *given = v->has_id ? v->id : NULL;
-	bool is_device;
-	char *path;
-	int rc;
-
-	if (is_made_up(v->path))
-		return made_up_identity(given, uuid, why, why_cap);
-	rc = look(v, &is_device, why, why_cap);
-	if (rc)
-		return rc;
-	rc = sidecar_path(v, is_device, state_dir, &path);
-	if (rc) {
-		snprintf(why, why_cap,
-			 "no place for the identity of %s in %s: %s; give another --state DIR",
-			 v->path, state_dir, strerror(-rc));
-		return rc;
-	}
-	rc = identity_load(path, given, uuid, why, why_cap);
-	if (v->read_only && (rc == -EROFS || rc == -EACCES) && access(path, F_OK))
-		rc = unkept_identity(v, path, rc, uuid, why, why_cap);
-	free(path);
-	return rc;
-}
 
 /* Two disks of one identity are two paths to one disk for multipath, which mixes them. */
 static int check_unique(const struct volumes *vs, const struct volume *vol,
@@ -184,7 +22,7 @@ static int check_unique(const struct volumes *vs, const struct volume *vol,
 
 		if (memcmp(v->uuid, vol->uuid, sizeof(v->uuid)) != 0)
 			continue;
-		if (!strcmp(this->path, other->path) && !is_made_up(this->path))
+		if (!strcmp(this->path, other->path) && !volume_is_made_up(this))
 			snprintf(why, why_cap, "%s is served already, as volume %s; leave one out",
 				 this->path, other->name);
 		else
@@ -198,8 +36,8 @@ static int check_unique(const struct volumes *vs, const struct volume *vol,
 	return 0;
 }
 
-static int open_lu(struct volume *vol, const struct volume_config *v, const struct config *cfg,
-		   char *why, size_t why_cap)
+static int open_lu(struct volume *vol, struct volume_identity *id, const struct volume_config *v,
+		   const struct config *cfg, char *why, size_t why_cap)
 {
 	struct scsi_lu_config lu = { .name = v->name, .reactors = cfg->reactors };
 	struct bs_spec spec = {
@@ -220,6 +58,11 @@ static int open_lu(struct volume *vol, const struct volume_config *v, const stru
 	rc = backstore_open(&lu.bs, &spec, why, why_cap);
 	if (rc)
 		return rc;
+	rc = volume_identity_keep(id, v, lu.bs->size_bytes, why, why_cap);
+	if (rc) {
+		bs_close(lu.bs);
+		return rc;
+	}
 	rc = scsi_lu_new(&vol->lu, &lu);
 	if (rc) {
 		bs_close(lu.bs);
@@ -234,13 +77,29 @@ static int check_runtime_dir(const struct volume_config *v, const char *dir, cha
 {
 	int rc;
 
-	if (v->read_only || is_made_up(v->path) || !access(dir, W_OK | X_OK))
+	if (v->read_only || volume_is_made_up(v) || !access(dir, W_OK | X_OK))
 		return 0;
 	rc = -errno;
 	snprintf(why, why_cap,
 		 "cannot write in %s, where failed flushes are remembered: %s; make it, or give "
 		 "another --runtime DIR (best on a tmpfs)",
 		 dir, strerror(-rc));
+	return rc;
+}
+
+static int open_identified(const struct volumes *vs, struct volume *vol,
+			   const struct volume_config *v, const struct config *cfg, char *why,
+			   size_t why_cap)
+{
+	struct volume_identity id;
+	int rc = volume_identity_load(&id, v, cfg->state_dir, why, why_cap);
+
+	memcpy(vol->uuid, id.kept.uuid, sizeof(vol->uuid));
+	if (!rc)
+		rc = check_unique(vs, vol, cfg, why, why_cap);
+	if (!rc)
+		rc = open_lu(vol, &id, v, cfg, why, why_cap);
+	volume_identity_fini(&id);
 	return rc;
 }
 
@@ -254,11 +113,7 @@ static int open_volume(struct volumes *vs, const struct config *cfg, struct iscs
 	int rc = check_runtime_dir(v, cfg->runtime_dir, why, why_cap);
 
 	if (!rc)
-		rc = load_identity(v, cfg->state_dir, vol->uuid, why, why_cap);
-	if (!rc)
-		rc = check_unique(vs, vol, cfg, why, why_cap);
-	if (!rc)
-		rc = open_lu(vol, v, cfg, why, why_cap);
+		rc = open_identified(vs, vol, v, cfg, why, why_cap);
 	if (rc)
 		return rc;
 	snprintf(name, sizeof(name), TARGET_NAME_PREFIX "%s", v->name);
