@@ -2,7 +2,6 @@
  * writes again must stay, whatever the disk does with the first. Meant for ThreadSanitizer; the
  * bytes have to be right without it, too. */
 #include "backstore/base/bytes.h"
-#include "backstore/kinds.h"
 #include "target/scsi/scsi.h"
 #include "tests/unit/backstore/crew.h"
 
@@ -13,13 +12,15 @@
 
 #include <cmocka.h>
 
-/* A slot has three sectors of its own, between those of others, and one region is everybody's. */
+/* A slot has blocks of its own, and one region is everybody's. What is aborted is long and what
+ * comes after it short, so that without fences the old bytes would often land last. */
 enum {
 	SLOTS = 4,
-	ROUNDS = 100,
-	SECTORS = 3,
-	COMMON = 16, /* sectors, at the beginning */
-	BYTES = SECTORS * 512,
+	ROUNDS = 60,
+	BLOCK = 4096,
+	LONG = 64,
+	COMMON = 16, /* blocks, at the beginning */
+	FILE_BYTES = (COMMON + CREW * SLOTS * LONG) * BLOCK,
 };
 
 static char dir[] = "/var/tmp/ringlun-fence-XXXXXX", path[128], why[512];
@@ -32,10 +33,12 @@ static atomic_uint aborted, zombies, ended;
 struct io_cmd {
 	struct scsi_cmd cmd;
 	struct iovec iov;
-	uint8_t buf[BYTES];
+	uint8_t *buf;
 	void (*then)(struct io_cmd *c);
 	struct slot *slot;
 };
+
+static _Alignas(BLOCK) uint8_t memory[CREW * SLOTS][LONG + 2][BLOCK];
 
 /* One round:  owner: write old, abort it, pass on ─▶ other: write new, read it, pass back ─▶
  * owner: is the old one over, too? read once more. In between, a write where all write. */
@@ -58,7 +61,7 @@ static void cmd_done(struct scsi_cmd *cmd)
 }
 
 static void cmd_start(struct io_cmd *c, struct worker *w, uint8_t opcode, uint64_t lba,
-		      unsigned sectors, void (*then)(struct io_cmd *c))
+		      unsigned blocks, void (*then)(struct io_cmd *c))
 {
 	bool out = opcode == 0x8a;
 
@@ -70,10 +73,10 @@ static void cmd_start(struct io_cmd *c, struct worker *w, uint8_t opcode, uint64
 	c->cmd.cdb[0] = opcode;
 	c->cmd.cdb[1] = out && w->rng % 4 == 0 ? 0x08 : 0; /* FUA */
 	put_be64(c->cmd.cdb + 2, lba);
-	put_be32(c->cmd.cdb + 10, sectors);
-	*(out ? &c->cmd.out_offered : &c->cmd.in_room) = sectors * 512;
+	put_be32(c->cmd.cdb + 10, blocks);
+	*(out ? &c->cmd.out_offered : &c->cmd.in_room) = blocks * BLOCK;
 	CHECK(scsi_cmd_start(&c->cmd) == SCSI_NEEDS_BUFFER);
-	c->iov = (struct iovec){ c->buf, sectors * 512 };
+	c->iov = (struct iovec){ c->buf, blocks * BLOCK };
 	c->cmd.iov = &c->iov;
 	c->cmd.iovcnt = 1;
 	scsi_cmd_run(&c->cmd);
@@ -91,14 +94,20 @@ static bool cmd_abort(struct io_cmd *c)
 
 static uint64_t lba_of(const struct slot *s)
 {
-	return COMMON + (uint64_t)s->number * SECTORS;
+	return COMMON + (uint64_t)s->number * LONG;
+}
+
+/* The last of what the long one writes. */
+static uint64_t lba_new(const struct slot *s)
+{
+	return lba_of(s) + LONG - 1;
 }
 
 static void check_new(const struct slot *s, const struct io_cmd *c)
 {
 	uint8_t want = (uint8_t)(0x80 | s->left);
 
-	for (unsigned i = 0; i < BYTES; i++)
+	for (unsigned i = 0; i < BLOCK; i++)
 		CHECK(c->buf[i] == want);
 }
 
@@ -121,8 +130,8 @@ static void one_less(struct slot *s)
 {
 	if (--s->pending)
 		return;
-	memset(s->new.buf, 0, BYTES);
-	cmd_start(&s->new, s->owner, 0x88, lba_of(s), SECTORS, read_again);
+	memset(s->new.buf, 0, BLOCK);
+	cmd_start(&s->new, s->owner, 0x88, lba_new(s), 1, read_again);
 }
 
 static void owners_done(struct io_cmd *c)
@@ -148,16 +157,16 @@ static void new_read(struct io_cmd *c)
 
 static void new_written(struct io_cmd *c)
 {
-	memset(c->buf, 0, BYTES);
-	cmd_start(c, c->slot->other, 0x88, lba_of(c->slot), SECTORS, new_read);
+	memset(c->buf, 0, BLOCK);
+	cmd_start(c, c->slot->other, 0x88, lba_new(c->slot), 1, new_read);
 }
 
 static void passed_on(struct io_msg *m)
 {
 	struct slot *s = container_of(m, struct slot, msg);
 
-	memset(s->new.buf, 0x80 | (int)s->left, BYTES);
-	cmd_start(&s->new, s->other, 0x8a, lba_of(s), SECTORS, new_written);
+	memset(s->new.buf, 0x80 | (int)s->left, BLOCK);
+	cmd_start(&s->new, s->other, 0x8a, lba_new(s), 1, new_written);
 }
 
 /* ── */
@@ -169,12 +178,12 @@ static void round_begin(struct slot *s)
 
 	s->pending = 1; /* the message comes back */
 	if (what < 2) { /* in everybody's way */
-		cmd_start(&s->common, w, what ? 0x8a : 0x88, worker_random(w, COMMON - SECTORS),
-			  SECTORS, owners_done);
+		cmd_start(&s->common, w, what ? 0x8a : 0x88, worker_random(w, COMMON), 1,
+			  owners_done);
 		s->pending += worker_random(w, 2) || cmd_abort(&s->common);
 	}
-	memset(s->old.buf, 0x7f & (int)s->left, BYTES);
-	cmd_start(&s->old, w, 0x8a, lba_of(s), SECTORS, owners_done);
+	memset(s->old.buf, 0x7f & (int)s->left, (size_t)LONG * BLOCK);
+	cmd_start(&s->old, w, 0x8a, lba_of(s), LONG, owners_done);
 	if (worker_random(w, 8) == 0) /* as if the disk had it for long */
 		scsi_lu_fence_slow(lu, w->io, io_now_ns(w->io) + UINT64_C(2000000000));
 	s->pending += cmd_abort(&s->old);
@@ -190,6 +199,9 @@ static void begin(struct worker *w)
 
 		*s = (struct slot){ .owner = w, .number = i * CREW + w->index, .left = ROUNDS };
 		s->old.slot = s->new.slot = s->common.slot = s;
+		s->old.buf = memory[s->number][0];
+		s->new.buf = memory[s->number][LONG];
+		s->common.buf = memory[s->number][LONG + 1];
 		round_begin(s);
 	}
 }
@@ -208,17 +220,15 @@ static void nexus_open(unsigned i)
 static void lu_open(enum bs_cache cache)
 {
 	struct bs_spec spec = { .path = path,
-				.size_bytes = 1 << 20,
-				.block_bytes = 4096,
+				.size_bytes = FILE_BYTES,
+				.block_bytes = BLOCK,
 				.cache = cache,
 				.reactors = CREW };
 	struct scsi_lu_config cfg = { .name = "threads", .reactors = CREW };
-	struct backstore *bs;
 
 	unlink(path);
-	if (backstore_open(&bs, &spec, why, sizeof(why)))
+	if (backstore_open(&cfg.bs, &spec, why, sizeof(why)))
 		fail_msg("%s", why);
-	assert_int_equal(bounce_new(&cfg.bs, bs, 512), 0);
 	assert_int_equal(scsi_lu_new(&lu, &cfg), 0);
 	assert_int_equal(scsi_target_new(&target), 0);
 	assert_int_equal(scsi_target_add(target, 0, lu), 0);
