@@ -163,7 +163,9 @@ class Run:
         elif case.find("skipped") is not None and case.get("status") != "fail":
             self.skip(name, output.strip().splitlines()[-1] if output.strip() else "no reason")
         else:
-            self.fail(name, output or case.get("status"))
+            failure = case.find("failure")
+            why = failure.get("message") if failure is not None else case.get("status")
+            self.fail(name, f"{output}\n{why}")
 
     def sanitizer_reports(self):
         for path in sorted(glob.glob(os.path.join(LOGS, "sanitizer.*"))):
@@ -209,17 +211,8 @@ def fuzz(run):
     run.ctest(run.build("dev"), "fuzz")
     if not run.full:
         return
-    folder = os.path.join(run.build("fuzz"), "tests", "fuzz")
-    targets = [t for t in sorted(glob.glob(os.path.join(folder, "fuzz_*"))) if os.path.isfile(t)]
-    if not targets:
-        raise Failed("no fuzz target was built")
-    for target in targets:
-        name = os.path.basename(target)
-        found = os.path.join(ROOT, "build", "fuzz", "found", name)
-        os.makedirs(found, exist_ok=True)
-        run.command(name, target, "-max_total_time=600", "-timeout=10", "-rss_limit_mb=2048",
-                    f"-artifact_prefix={LOGS}/{name}.", found,
-                    os.path.join(ROOT, "tests", "fuzz", "corpus", name), seconds=15 * MINUTE)
+    run.command("each target for ten minutes", os.path.join(ROOT, "tests", "fuzz", "run"), "600",
+                seconds=3 * 60 * MINUTE)
 
 
 def tsan(run):
@@ -227,7 +220,8 @@ def tsan(run):
     # its shadow memory does not fit every address layout
     fixed = ["setarch", "-R"] if subprocess.run(["setarch", "-R", "true"], check=False,
                                                 capture_output=True).returncode == 0 else []
-    run.ctest(run.build("tsan"), "unit|component", "-E", "io_uring", prefix=fixed)
+    # test_faults puts a malloc of its own in TSan's way, and has one thread only
+    run.ctest(run.build("tsan"), "unit|component", "-E", "io_uring|test_faults", prefix=fixed)
 
 
 def raw(run):
