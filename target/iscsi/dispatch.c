@@ -35,6 +35,12 @@ static int stage(struct conn *c, uint32_t max)
 	return 0;
 }
 
+static void drop_staged(struct conn *c)
+{
+	free(c->staged);
+	c->staged = NULL;
+}
+
 static int stage_text(struct conn *c)
 {
 	return stage(c, MAX_TEXT_BYTES);
@@ -275,8 +281,7 @@ static int handle_pdu(struct conn *c)
 {
 	int rc = table[opcode(c)].pdu(c);
 
-	free(c->staged);
-	c->staged = NULL;
+	drop_staged(c);
 	return rc;
 }
 
@@ -431,15 +436,17 @@ int dispatch_pdu(struct pdu_rx *rx)
 	int rc;
 
 	if (c->last_pdu_queued || (conn_is_full_feature(c) && c->rx_order != SESSION_NOW)) {
-		free(c->staged);
-		c->staged = NULL;
+		drop_staged(c);
 		return 0;
 	}
 	if (!conn_is_full_feature(c)) {
 		rc = login_pdu(c);
-		free(c->staged);
-		c->staged = NULL;
+		drop_staged(c);
 		return rc;
+	}
+	if (opcode(c) == ISCSI_LOGIN_REQ) { /* its header came while the last one waited */
+		drop_staged(c);
+		return conn_protocol_error(c, "Login Request before the last one was answered");
 	}
 	if (!table[opcode(c)].pdu) {
 		conn_reject(c, &rx->bhs,

@@ -88,7 +88,8 @@ static void a_peer_that_asks_and_does_not_read(void **state)
 	s.bad.deaf = true;
 	for (unsigned n = 0; n < 5000; n++)
 		ini_nop(&s.bad, true, s.data, 4096);
-	assert_true(RIG_WAIT(&s.g, fake_sock_is_closed_by_server(s.bad.k), 60 * RIG_S));
+	/* long before a ping could have found it dead */
+	assert_true(RIG_WAIT(&s.g, fake_sock_is_closed_by_server(s.bad.k), 10 * RIG_S));
 	ini_reset(&s.bad);
 	stage_close(&s);
 }
@@ -249,6 +250,96 @@ static void data_where_none_was_asked_for(void **state)
 		memset(s.data, 0, sizeof(s.data));
 		stage_close(&s);
 	}
+}
+
+/* Likewise of what is sent without being asked for. */
+static void unsolicited_data_against_the_rules(void **state)
+{
+	static const struct {
+		uint32_t edtl, first, offset, len; /* @first bytes came with the command */
+		bool final;
+	} t[] = {
+		{ 65536, 512, 1024, 512, true },       /* a hole */
+		{ 65536, 512, 0, 512, true },	       /* again */
+		{ 65536, 512, 0xfffffe00, 512, true }, /* far away */
+		{ 4096, 512, 512, 4096, true },	       /* beyond the end */
+		{ 262144, 512, 512, 65536, true },     /* beyond FirstBurstLength */
+		{ 65536, 512, 512, 512, false },       /* then more after the final one */
+	};
+	static struct stage s;
+	static uint8_t back[262144];
+
+	(void)state;
+	for (unsigned n = 0; n < ARRAY_SIZE(t); n++) {
+		struct bhs_scsi_cmd h = { .opcode = ISCSI_SCSI_CMD };
+		struct bhs_data_out d = { .opcode = ISCSI_DATA_OUT, .flags = ISCSI_FINAL };
+
+		stage_open(&s, n);
+		s.bad.hold_r2ts = true;
+		stage_login(&s);
+		memset(s.data, 'x', sizeof(s.data));
+		h.flags = ISCSI_CMD_WRITE | ISCSI_ATTR_SIMPLE;
+		h.itt = be32_of(77);
+		h.edtl = be32_of(t[n].edtl);
+		h.cmd_sn = be32_of(ini_take_sn(&s.bad));
+		h.cdb[0] = 0x8a;
+		put_be32(h.cdb + 10, t[n].edtl / 512);
+		ini_send_pdu(&s.bad, &h, s.data, t[n].first);
+		d.itt = h.itt;
+		d.ttt = be32_of(ISCSI_NO_TAG);
+		d.offset = be32_of(t[n].offset);
+		ini_send_pdu(&s.bad, &d, s.data, t[n].len);
+		if (!t[n].final) {
+			d.offset = be32_of(t[n].offset + t[n].len);
+			d.data_sn = be32_of(1);
+			ini_send_pdu(&s.bad, &d, s.data, t[n].len);
+		}
+		assert_true(RIG_WAIT(&s.g, s.bad.closed, 5 * RIG_S));
+		assert_int_equal(s.bad.rejects, 1);
+		assert_int_equal(s.bad.reject_reason, ISCSI_REJECT_PROTOCOL);
+		fake_file_peek(s.g.v[0].file, 0, back, t[n].edtl);
+		for (uint32_t k = 0; k < t[n].edtl; k++)
+			assert_int_equal(back[k], 0);
+		memset(s.data, 0, sizeof(s.data));
+		stage_close(&s);
+	}
+}
+
+/* A Data-Out is missing (7.9): the command fails, the session goes on, nothing is written. */
+static void a_data_out_is_missing(void **state)
+{
+	static struct stage s;
+	struct bhs_data_out d = { .opcode = ISCSI_DATA_OUT };
+	uint8_t back[512];
+	struct ini_cmd c;
+
+	(void)state;
+	stage_open(&s, 1);
+	stage_login(&s);
+	s.bad.hold_r2ts = true;
+	memset(s.data, 'x', sizeof(s.data));
+	cmd_write(&c, 40, 8, s.data, false);
+	c.how = INI_OUT_R2T;
+	ini_submit(&s.bad, &c);
+	assert_true(RIG_WAIT(&s.g, c.r2ts_held, SOON));
+	d.itt = be32_of(c.itt);
+	d.ttt = be32_of(1);
+	ini_send_pdu(&s.bad, &d, s.data, 512);
+	d.data_sn = be32_of(2);
+	d.offset = be32_of(512);
+	d.flags = ISCSI_FINAL;
+	ini_send_pdu(&s.bad, &d, s.data, 3584);
+	assert_true(RIG_WAIT(&s.g, c.state == INI_CMD_DONE, SOON));
+	assert_int_equal(cmd_sense_key(&c), 0x0b);
+	assert_int_equal(cmd_sense_code(&c), 0x4705);
+	s.bad.hold_r2ts = false;
+	memset(s.data, 0, sizeof(s.data));
+	fake_file_peek(s.g.v[0].file, 40 * 512, back, sizeof(back));
+	assert_int_equal(back[0], 0);
+	cmd_write(&c, 40, 8, s.data, false);
+	assert_true(rig_good(&s.g, &s.bad, &c));
+	assert_int_equal(s.bad.max_cmd_sn - s.bad.exp_cmd_sn + 1, s.g.node.window);
+	stage_close(&s);
 }
 
 /* --- the command window (4.2.2.1) --- */
@@ -429,8 +520,57 @@ static void a_tag_twice(void **state)
 	assert_int_equal(a.status, SCSI_GOOD);
 	cmd_test_unit_ready(&c);
 	assert_true(rig_good(&s.g, &s.bad, &c));
+	assert_int_equal(s.bad.max_cmd_sn - s.bad.exp_cmd_sn + 1, s.g.node.window);
 	assert_string_equal(s.bad.broken, "");
 	stage_close(&s);
+}
+
+/* What was asked of other reactors comes back to a connection that is gone. */
+static void gone_before_the_answer(void **state)
+{
+	static struct stage s;
+	struct ini again;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 200; seed++) {
+		stage_open(&s, seed);
+		stage_login(&s);
+		if (seed % 2) {
+			ini_tmf(&s.bad, ISCSI_TMF_LU_RESET, 0, NULL);
+			rig_pass(&s.g, fake_world_random(s.g.w, 1500000));
+			ini_reset(&s.bad);
+		} else { /* a login that waits for the end of the session before it */
+			ini_init(&again, s.g.w, HOST, 1);
+			rig_connect(&s.g, &again, 1);
+			ini_login(&again, rig_target(&s.g, 0));
+			rig_pass(&s.g, fake_world_random(s.g.w, 3000000));
+			ini_reset(&again);
+			rig_drop(&again);
+		}
+		rig_pass(&s.g, SOON);
+		stage_close(&s);
+	}
+}
+
+/* A second Login Request while the first waits for the end of an older session. */
+static void a_login_while_a_login_waits(void **state)
+{
+	static struct stage s;
+	struct ini again;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 60; seed++) {
+		stage_open(&s, seed);
+		stage_login(&s);
+		ini_init(&again, s.g.w, HOST, 1);
+		rig_connect(&s.g, &again, 1);
+		ini_login(&again, rig_target(&s.g, 0));
+		ini_login(&again, rig_target(&s.g, 0));
+		RIG_WAIT(&s.g, again.closed, 5 * RIG_S);
+		assert_true(again.closed); /* in whatever state the second one met it */
+		rig_drop(&again);
+		stage_close(&s);
+	}
 }
 
 int main(void)
@@ -444,11 +584,15 @@ int main(void)
 		cmocka_unit_test(half_a_pdu_then_silence),
 		cmocka_unit_test(a_segment_that_is_too_long),
 		cmocka_unit_test(data_where_none_was_asked_for),
+		cmocka_unit_test(unsolicited_data_against_the_rules),
+		cmocka_unit_test(a_data_out_is_missing),
 		cmocka_unit_test(out_of_order_within_the_window),
 		cmocka_unit_test(outside_of_the_window_is_ignored),
 		cmocka_unit_test(a_whole_window_and_no_more),
 		cmocka_unit_test(too_many_immediate_commands),
 		cmocka_unit_test(a_tag_twice),
+		cmocka_unit_test(gone_before_the_answer),
+		cmocka_unit_test(a_login_while_a_login_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
