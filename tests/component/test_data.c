@@ -119,7 +119,7 @@ static void what_is_written_is_read(void **state)
 	static struct load l;
 
 	(void)state;
-	for (uint64_t seed = 0; seed < 60; seed++) {
+	for (uint64_t seed = 0; seed < 40; seed++) {
 		run_seed(&l, seed, false, false);
 		if (*l.wrong)
 			fail_msg("seed %llu: %s", (unsigned long long)seed, l.wrong);
@@ -138,7 +138,7 @@ static void also_when_the_going_is_rough(void **state)
 	unsigned good = 0, lost = 0, aborted = 0;
 
 	(void)state;
-	for (uint64_t seed = 1000; seed < 1080; seed++) {
+	for (uint64_t seed = 1000; seed < 1050; seed++) {
 		run_seed(&l, seed, true, false);
 		if (*l.wrong)
 			fail_msg("seed %llu: %s", (unsigned long long)seed, l.wrong);
@@ -146,7 +146,7 @@ static void also_when_the_going_is_rough(void **state)
 		lost += l.nlost;
 		aborted += l.naborted;
 	}
-	assert_true(good > 4000 && lost > 150 && aborted > 400);
+	assert_true(good > 2500 && lost > 100 && aborted > 250);
 }
 
 static void a_server_without_fences_is_found_out(void **state)
@@ -160,6 +160,101 @@ static void a_server_without_fences_is_found_out(void **state)
 		found += *l.wrong != 0;
 	}
 	assert_int_equal(found, 1);
+}
+
+/* --- one command at a time --- */
+
+static void one_size(struct rig *g, struct ini *i, uint32_t n, enum ini_out how, uint8_t *data,
+		     uint8_t *back)
+{
+	struct ini_cmd c;
+
+	for (size_t k = 0; k < (size_t)n * 512; k++)
+		data[k] = (uint8_t)(k * 7 + k / 512 + n + how);
+	cmd_write(&c, 5, n, data, false);
+	c.how = how;
+	assert_true(rig_good(g, i, &c));
+	assert_int_equal(c.residual, 0);
+	memset(back, 0, (size_t)n * 512);
+	cmd_read(&c, 5, n, back);
+	assert_true(rig_good(g, i, &c));
+	assert_int_equal(c.residual, 0);
+	assert_int_equal(c.in_len, n * 512);
+	assert_memory_equal(back, data, (size_t)n * 512);
+}
+
+/* Around every limit there is: segments, bursts, pages, the longest command. */
+static void every_size(void **state)
+{
+	static const uint32_t sizes[] = { 1,   2,   7,	 8,    9,    15,   16,	 17,  63,
+					  64,  65,  127, 128,  129,  255,  256,	 257, 511,
+					  512, 513, 800, 2047, 2048, 2049, 8191, 8192 };
+	uint8_t *data = malloc(4 << 20), *back = malloc(4 << 20);
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 4; seed++) {
+		struct rig_config cfg = { .seed = seed,
+					  .volume_bytes = 8 << 20,
+					  .buffered = seed % 2 };
+		struct rig g;
+		struct ini i;
+
+		rig_init(&g, &cfg);
+		fake_world_knobs(g.w)->latency_max_ns = 20000;
+		ini_init(&i, g.w, "iqn.2026-11.io.ringlun.test:one", 1);
+		if (seed > 1)
+			random_offer(g.w, &i);
+		assert_true(rig_login(&g, &i, 0, 0));
+		for (unsigned n = 0; n < ARRAY_SIZE(sizes); n++)
+			one_size(&g, &i, sizes[n], (enum ini_out)((n + seed) % 4), data, back);
+		assert_string_equal(i.broken, "");
+		rig_fini(&g);
+	}
+	free(data);
+	free(back);
+}
+
+/* What the initiator expects against what the CDB says (RFC 7143 11.4.5). */
+static void more_or_less_than_expected(void **state)
+{
+	static const struct {
+		uint32_t expected, blocks;
+		int64_t residual;
+		uint32_t moved;
+	} t[] = {
+		{ 4096, 8, 0, 4096 },	     { 8192, 8, 4096, 4096 },	{ 4096, 16, -4096, 4096 },
+		{ 512, 1024, -523776, 512 }, { 100000, 1, 99488, 512 }, { 4096, 0, 4096, 0 },
+	};
+	static uint8_t data[100000], back[100000];
+	struct rig_config cfg = { .seed = 5 };
+
+	(void)state;
+	memset(data, 'd', sizeof(data));
+	for (unsigned n = 0; n < ARRAY_SIZE(t) * 4; n++) {
+		unsigned k = n / 4;
+		struct ini_cmd c;
+		struct rig g;
+		struct ini i;
+
+		rig_init(&g, &cfg);
+		ini_init(&i, g.w, "iqn.2026-11.io.ringlun.test:one", 1);
+		assert_true(rig_login(&g, &i, 0, 0));
+		cmd_write(&c, 3, t[k].blocks, data, false);
+		c.out_len = t[k].expected;
+		c.how = (enum ini_out)(n % 4);
+		assert_true(rig_good(&g, &i, &c));
+		assert_int_equal(c.residual, t[k].residual);
+		fake_file_peek(g.v[0].file, 3 * 512, back, sizeof(back));
+		assert_memory_equal(back, data, t[k].moved);
+		assert_int_equal(back[t[k].moved], 0);
+		cmd_read(&c, 3, t[k].blocks, back);
+		c.in_room = t[k].expected;
+		assert_true(rig_good(&g, &i, &c));
+		assert_int_equal(c.residual, t[k].residual);
+		assert_int_equal(c.in_len, t[k].moved);
+		assert_string_equal(i.broken, "");
+		rig_fini(&g);
+	}
 }
 
 /* With a number: that rough seed alone, and how it went. */
@@ -176,6 +271,8 @@ static int run_one(uint64_t seed)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_size),
+		cmocka_unit_test(more_or_less_than_expected),
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(also_when_the_going_is_rough),
 		cmocka_unit_test(a_server_without_fences_is_found_out),

@@ -388,7 +388,7 @@ void ini_submit(struct ini *i, struct ini_cmd *c)
 	c->status = 0xff;
 	c->sense_len = c->in_len = 0;
 	c->residual = 0;
-	c->data_sn = c->r2t_sn = c->r2ts_held = 0;
+	c->data_sn = c->r2t_sn = c->burst_bytes = c->r2ts_held = 0;
 	c->state = INI_CMD_QUEUED;
 	list_add_tail(&i->queued, &c->link);
 	i->nqueued++;

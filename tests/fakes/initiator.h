@@ -51,7 +51,7 @@ struct ini_cmd {
 	struct list link; /* in ini.queued or ini.sent */
 	struct ini *ini;
 	uint32_t itt, cmd_sn;
-	uint32_t data_sn, r2t_sn;
+	uint32_t data_sn, r2t_sn, burst_bytes;
 	unsigned r2ts_held;
 };
 

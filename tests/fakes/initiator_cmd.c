@@ -151,6 +151,12 @@ void ini_on_data_in(struct ini *i, const struct bhs_data_in *h, const uint8_t *d
 	}
 	memcpy(c->in + off, data, len);
 	c->in_len += len;
+	c->burst_bytes += len;
+	if (c->burst_bytes > i->max_burst || (!len && !(h->flags & ISCSI_FINAL)) ||
+	    (c->in_len == c->in_room && !(h->flags & ISCSI_FINAL)))
+		ini_break(i, "Data-In burst of %u bytes without an end", c->burst_bytes);
+	if (h->flags & ISCSI_FINAL)
+		c->burst_bytes = 0;
 	if (h->flags & ISCSI_DATA_IN_STATUS)
 		end(i, c, h->status, h->flags, h->residual);
 }
