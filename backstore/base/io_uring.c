@@ -37,8 +37,9 @@ enum {
 	BUF_GROUP = 0,
 	REAP_BATCH = 64,
 	/* More than what callers put into the workers' hands at a time, which they bound
-	 * per volume, so that a stalled disk cannot take the worker another one needs. */
-	IO_WORKERS = 1024,
+	 * per volume (33: see backstore/disk.h), so that some hundred stalled volumes cannot
+	 * take the worker another one's flush needs. They are made when there is work. */
+	IO_WORKERS = 16384,
 };
 
 struct engine {
