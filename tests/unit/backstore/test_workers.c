@@ -93,13 +93,12 @@ static void thaw(struct frozen *f)
 }
 
 /* In a mount namespace that ends with this process. */
-static int setup(void **state)
+static bool prepare(void)
 {
 	char cmd[512];
 
-	(void)state;
 	if (!mkdtemp(dir))
-		return -1;
+		return false;
 	snprintf(mnt, sizeof(mnt), "%s/mnt", dir);
 	snprintf(cmd, sizeof(cmd),
 		 "mkdir %s && truncate -s 256M %s/fs && mkfs.ext4 -q -F %s/fs && "
@@ -108,17 +107,16 @@ static int setup(void **state)
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    system(cmd)) {
 		print_message("skipped: no file system can be mounted here\n");
-		return 1;
+		return false;
 	}
-	return 0;
+	return true;
 }
 
-static int teardown(void **state)
+static int clean_up(void)
 {
 	char cmd[256];
 
-	(void)state;
-	snprintf(cmd, sizeof(cmd), "umount -l %s; rm -r %s", mnt, dir);
+	snprintf(cmd, sizeof(cmd), "umount -lq %s; rm -r %s", mnt, dir);
 	return system(cmd);
 }
 
@@ -238,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_flush_finds_a_worker_beside_stalled_volumes),
 	};
+	int rc = prepare() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return clean_up() && !rc ? 1 : rc;
 }
