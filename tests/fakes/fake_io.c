@@ -177,7 +177,9 @@ static uint64_t next_ns(const struct fake_io *f)
 
 static uint64_t next_with_timers_ns(const struct fake_io *f)
 {
-	return MIN(next_ns(f), MAX(timers_next_ns(&f->io.timers), f->w->now_ns));
+	uint64_t at_ns = MIN(next_ns(f), MAX(timers_next_ns(&f->io.timers), f->w->now_ns));
+
+	return at_ns == UINT64_MAX ? at_ns : MAX(at_ns, f->asleep_until_ns);
 }
 
 /* One turn of one of the reactors that have something to do at the earliest time
@@ -197,7 +199,10 @@ static bool step(struct fake_world *w, uint64_t until_ns)
 	list_for_each (n, &w->ios) {
 		if (next_with_timers_ns(io_at(n)) > w->now_ns || chosen-- > 0)
 			continue;
-		run_turn(io_at(n));
+		if (fake_chance(w, w->knobs.nap_permille))
+			io_at(n)->asleep_until_ns = w->now_ns + fake_latency_ns(w);
+		else
+			run_turn(io_at(n));
 		return true;
 	}
 	return false;

@@ -23,6 +23,9 @@ struct fake_knobs {
 	uint64_t latency_min_ns, latency_max_ns; /* of every operation; 1 µs to 1 ms at first */
 	unsigned short_permille;		 /* disk transfers that move less than asked for */
 	unsigned eagain_permille;		 /* IO_NOWAIT operations answered -EAGAIN */
+	/* turns before which a reactor sleeps for a latency, whatever waits for it: so
+	 * messages take time, and overtake nothing but other reactors' work */
+	unsigned nap_permille;
 	/* Operations without IO_NOWAIT, fdatasyncs and space operations hold one of
 	 * this many workers of their io, as in the kernel: the next one waits. 32. */
 	unsigned workers;

@@ -33,6 +33,7 @@ struct fake_io {
 	unsigned workers_busy;
 	unsigned streams, listeners; /* under way */
 	bool in_turn, wants_turn;
+	uint64_t asleep_until_ns;
 };
 
 enum fake_fd_kind { FAKE_FD_NONE, FAKE_FD_FILE, FAKE_FD_SOCK, FAKE_FD_LISTENER };
