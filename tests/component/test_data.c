@@ -67,6 +67,7 @@ static void roughen(struct load *l, bool forget)
 
 	k->short_permille = 100;
 	k->eagain_permille = 200;
+	k->nap_permille = pick(g->w, 3) * 50;
 	l->abort_permille = 20;
 	g->v[0].file->nowait = pick(g->w, 4);
 	while (!load_is_over(l) && !*l->wrong && rig_now(g) < 6000 * RIG_S) {

@@ -109,6 +109,7 @@ static void life(struct fault *f)
 	g.around = arm;
 	fake_world_knobs(g.w)->fail_at = f->op;
 	fake_world_knobs(g.w)->fail_errno = f->error;
+	fake_world_knobs(g.w)->nap_permille = f->seed % 3 * 100;
 	alloc_fault.fail_at = f->alloc;
 	alloc_fault.fired = false;
 	l = (struct load){

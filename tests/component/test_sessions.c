@@ -18,6 +18,7 @@ static void open_rig(struct rig *g, uint64_t seed, bool shared)
 	struct rig_config cfg = { .seed = seed, .reactors = 3, .volumes = 2, .shared = shared };
 
 	rig_init(g, &cfg);
+	fake_world_knobs(g->w)->nap_permille = seed % 3 * 150;
 }
 
 static void login_ends(struct rig *g, struct ini *i, unsigned reactor, enum ini_state how)

@@ -28,6 +28,7 @@ static void pair_open(struct pair *p, uint64_t seed, bool buffered)
 
 	memset(p, 0, sizeof(*p));
 	rig_init(&p->g, &cfg);
+	fake_world_knobs(p->g.w)->nap_permille = seed / 4 % 2 * 200;
 	ini_init(&p->a, p->g.w, "iqn.2026-11.io.ringlun.test:one", 1);
 	ini_init(&p->b, p->g.w, "iqn.2026-11.io.ringlun.test:one", 2);
 	ini_init(&p->beside, p->g.w, "iqn.2026-11.io.ringlun.test:other", 3);
