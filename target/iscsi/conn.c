@@ -19,9 +19,10 @@
 #include <unistd.h>
 
 enum {
-	EXACT_MIN_BYTES = 8192,	 /* from here on bytes are received to their final place */
-	MAX_QUEUED_PDUS = 512,	 /* a peer that asks and does not read is dropped */
-	LOGIN_DATA_BYTES = 8192, /* before anything is declared (13.12) */
+	EXACT_MIN_BYTES = 8192,	    /* from here on bytes are received to their final place */
+	MAX_QUEUED_PDUS = 512,	    /* a peer that asks and does not read is dropped, */
+	MAX_QUEUED_BYTES = 4 << 20, /* whether it asks often or for much */
+	LOGIN_DATA_BYTES = 8192,    /* before anything is declared (13.12) */
 };
 
 static const struct {
@@ -155,7 +156,7 @@ static void name_peer(struct conn *c)
 	}
 }
 
-void conn_new(struct iscsi_reactor *r, int fd)
+struct conn *conn_new(struct iscsi_reactor *r, int fd)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	int one = 1;
@@ -164,7 +165,7 @@ void conn_new(struct iscsi_reactor *r, int fd)
 		log_error("out of memory for a connection");
 		close(fd);
 		atomic_fetch_sub_explicit(&r->nconns, 1, memory_order_relaxed);
-		return;
+		return NULL;
 	}
 	c->reactor = r;
 	c->fd = fd;
@@ -191,6 +192,7 @@ void conn_new(struct iscsi_reactor *r, int fd)
 	heard(c);
 	io_timer_set(r->io, &c->timer, c->heard_ns + r->node->timeouts.login_ns);
 	io_stream_start(r->io, &c->rx);
+	return c;
 }
 
 void conn_close(struct conn *c, const char *why)
@@ -310,18 +312,17 @@ static void pdu_release(struct tx_item *it)
 	struct tx_pdu *p = container_of(it, struct tx_pdu, item);
 
 	p->conn->npdus--;
+	p->conn->pdu_bytes -= p->len;
 	free(p);
 }
 
 struct tx_pdu *conn_pdu(struct conn *c, uint8_t opcode, const void *data, uint32_t len)
 {
-	struct tx_pdu *p = NULL;
+	bool has_room = c->npdus < MAX_QUEUED_PDUS && c->pdu_bytes + len <= MAX_QUEUED_BYTES;
+	struct tx_pdu *p = has_room ? calloc(1, sizeof(*p) + len) : NULL;
 
-	if (c->npdus < MAX_QUEUED_PDUS)
-		p = calloc(1, sizeof(*p) + len);
 	if (!p) {
-		conn_close(c, c->npdus < MAX_QUEUED_PDUS ? "out of memory"
-							 : "the peer does not read its answers");
+		conn_close(c, has_room ? "out of memory" : "the peer does not read its answers");
 		return NULL;
 	}
 	p->item.fill = pdu_fill;
@@ -334,6 +335,7 @@ struct tx_pdu *conn_pdu(struct conn *c, uint8_t opcode, const void *data, uint32
 	if (len)
 		memcpy(p->data, data, len);
 	c->npdus++;
+	c->pdu_bytes += len;
 	return p;
 }
 

@@ -48,7 +48,8 @@ struct conn {
 	bool rx_ended;
 
 	struct tx tx;
-	unsigned npdus; /* tx_pdus that are queued */
+	unsigned npdus;	  /* tx_pdus that are queued, */
+	size_t pdu_bytes; /* and their data */
 	uint32_t stat_sn;
 	uint16_t cid;
 
@@ -68,7 +69,8 @@ struct conn {
 	unsigned holds; /* messages under way that will come back to us */
 };
 
-void conn_new(struct iscsi_reactor *r, int fd);
+/* Takes the socket; NULL: no memory, it is closed. */
+struct conn *conn_new(struct iscsi_reactor *r, int fd);
 /* Ends session and connection; the memory goes when the engine has let go. Harmless when
  * repeated. @why is a clause for the log; NULL where it was logged, or is normal. */
 void conn_close(struct conn *c, const char *why);

@@ -54,10 +54,10 @@ void iscsi_reactor_free(struct iscsi_reactor *r)
 
 void iscsi_reactor_adopt(struct iscsi_reactor *r, int fd)
 {
-	conn_new(r, fd);
-	if (!r->draining)
-		return;
-	conn_close(list_entry(r->conns.prev, struct conn, link), "the server is stopping");
+	struct conn *c = conn_new(r, fd);
+
+	if (c && r->draining)
+		conn_close(c, "the server is stopping");
 }
 
 static void drain_done(struct io_op *op, int res)

@@ -191,11 +191,44 @@ static void each_allocation_fails_once(void **state)
 	assert_true(total > 4 * 40);
 }
 
+/* An accepted socket that comes while the reactor drains, with and without memory for it. */
+static void late_arrivals(void **state)
+{
+	struct rig_config cfg = { .seed = 3 };
+
+	(void)state;
+	for (unsigned no_memory = 0; no_memory < 2; no_memory++) {
+		int keep = rig_hush(), fd;
+		struct fake_sock *k;
+		struct rig g;
+		struct ini i;
+
+		rig_init(&g, &cfg);
+		ini_init(&i, g.w, "iqn.2026-11.io.ringlun.test:one", 1);
+		if (no_memory == 0) /* with and without another connection */
+			assert_true(rig_login(&g, &i, 0, 0));
+		rig_drain(&g, 60 * RIG_S);
+		rig_pass(&g, 100 * RIG_MS);
+		k = fake_sock_new(g.w, &fd);
+		atomic_fetch_add(&g.r[0]->nconns, 1);
+		alloc_fault.fail_at = no_memory ? 0 : UINT64_MAX;
+		alloc_fault.armed = true;
+		iscsi_reactor_adopt(g.r[0], fd);
+		alloc_fault.armed = false;
+		rig_pass(&g, 100 * RIG_MS);
+		assert_true(fake_sock_is_closed_by_server(k));
+		assert_int_equal(i.closed, no_memory);
+		rig_fini(&g);
+		rig_unhush(keep);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_operation_fails_once),
 		cmocka_unit_test(each_allocation_fails_once),
+		cmocka_unit_test(late_arrivals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,24 @@ static void a_peer_that_asks_and_does_not_read(void **state)
 	stage_close(&s);
 }
 
+/* Few, but long: it is the bytes that count. */
+static void a_peer_that_asks_for_much(void **state)
+{
+	static struct stage s;
+	static uint8_t much[256 << 10];
+
+	(void)state;
+	stage_open(&s, 1);
+	stage_login(&s);
+	fake_sock_set_window(s.bad.k, 1000);
+	s.bad.deaf = true;
+	for (unsigned n = 0; n < 64; n++)
+		ini_nop(&s.bad, true, much, sizeof(much));
+	assert_true(RIG_WAIT(&s.g, fake_sock_is_closed_by_server(s.bad.k), 10 * RIG_S));
+	ini_reset(&s.bad);
+	stage_close(&s);
+}
+
 static void a_flood_of_nops_that_are_read(void **state)
 {
 	static struct stage s;
@@ -591,6 +609,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_peer_that_never_reads),
 		cmocka_unit_test(a_peer_that_asks_and_does_not_read),
+		cmocka_unit_test(a_peer_that_asks_for_much),
 		cmocka_unit_test(a_flood_of_nops_that_are_read),
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(ill_formed_pdus),
