@@ -192,8 +192,6 @@ static int enter(struct conn *c)
 	}
 	if (c->session->target && scsi_nexus_new(&c->session->nexus, c->session->target->scsi))
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "out of memory");
-	if (c->params.discovery)
-		nold = 0; /* discovery sessions do not replace each other */
 	if (replace_older(c, old, nold))
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "out of memory");
 	if (!c->login->waiting)

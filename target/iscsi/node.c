@@ -152,7 +152,7 @@ enum node_verdict iscsi_node_enter(struct iscsi_node *node, struct session *s, s
 	list_for_each (l, &node->sessions) {
 		const struct session *o = list_entry(l, struct session, link);
 
-		if (!same_nexus(o, s))
+		if (!s->target || !same_nexus(o, s)) /* discovery sessions replace nobody */
 			continue;
 		if (*nold == cap) {
 			verdict = NODE_FULL;

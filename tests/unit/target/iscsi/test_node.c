@@ -145,6 +145,18 @@ static void older_sessions_of_the_nexus(void **state)
 	assert_false(s[MAX_OLD + 1].registered);
 }
 
+static void any_number_of_discoveries(void **state)
+{
+	struct rig *r = *state;
+	struct session s[MAX_OLD * 3];
+
+	for (unsigned n = 0; n < ARRAY_SIZE(s); n++) {
+		session_of(r, &s[n], NULL, "host", 1);
+		assert_int_equal(enter(r, &s[n]), NODE_ENTERED);
+		assert_int_equal(r->nold, 0);
+	}
+}
+
 static void handles_are_never_zero_nor_twice(void **state)
 {
 	struct rig *r = *state;
@@ -176,6 +188,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(patterns_of_who_may, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_name_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(older_sessions_of_the_nexus, setup, teardown),
+		cmocka_unit_test_setup_teardown(any_number_of_discoveries, setup, teardown),
 		cmocka_unit_test_setup_teardown(handles_are_never_zero_nor_twice, setup, teardown),
 	};
 
