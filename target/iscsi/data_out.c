@@ -13,9 +13,10 @@
 #include <errno.h>
 #include <string.h>
 
+/* Of those that were sent: a tag that was not told yet may still be guessed. */
 static struct r2t *find_r2t(struct task *t, uint32_t ttt)
 {
-	for (unsigned i = 0; i < t->nr2ts; i++)
+	for (unsigned i = 0; i < t->nr2ts - t->r2ts_unsent; i++)
 		if (t->r2ts[i].ttt == ttt)
 			return &t->r2ts[i];
 	return NULL;
