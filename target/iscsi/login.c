@@ -326,6 +326,9 @@ static int answer(struct conn *c, const struct bhs_login_req *h)
 		if (c->session->target) /* in the first answer (13.9) */
 			keys_write_num(&l->answer, "TargetPortalGroupTag", ISCSI_PORTAL_GROUP);
 	}
+	if (c->params.discovery != !c->session->target)
+		return fail(c, ISCSI_LOGIN_INITIATOR_ERROR,
+			    "SessionType came after the first text (13.21)");
 	if (l->stage == ISCSI_STAGE_OPERATIONAL) {
 		params_declare(&c->params, &c->reactor->node->offer, &l->answer);
 		l->declared = true;
