@@ -59,6 +59,7 @@ struct conn {
 	struct text_exchange text;
 	struct list parked; /* PDUs that came before their turn */
 	size_t parked_bytes;
+	unsigned nparked;
 
 	struct io_timer timer; /* login limit, then keep-alive, then linger */
 	uint64_t heard_ns;

@@ -15,6 +15,7 @@
 enum {
 	MAX_TEXT_BYTES = 64 << 10,  /* of one Text PDU's data segment */
 	MAX_PARKED_BYTES = 4 << 20, /* of one connection */
+	MAX_PARKED_PDUS = 512,	    /* they are searched one by one */
 };
 
 static int stage(struct conn *c, uint32_t max)
@@ -222,7 +223,8 @@ static int park(struct conn *c)
 	struct pdu_rx *rx = &c->parser;
 	struct parked *p;
 
-	if (c->parked_bytes + rx->data_len + sizeof(*p) > MAX_PARKED_BYTES)
+	if (c->nparked >= MAX_PARKED_PDUS ||
+	    c->parked_bytes + rx->data_len + sizeof(*p) > MAX_PARKED_BYTES)
 		return conn_protocol_error(c, "too much data ahead of a missing CmdSN");
 	p = calloc(1, sizeof(*p) + rx->data_len);
 	if (!p) {
@@ -232,6 +234,7 @@ static int park(struct conn *c)
 	p->bhs = rx->bhs;
 	p->data_len = rx->data_len;
 	c->parked_bytes += sizeof(*p) + rx->data_len;
+	c->nparked++;
 	list_add_tail(&c->parked, &p->link);
 	rx->dst[0] = (struct iovec){ p->data, p->data_len };
 	rx->dst_cnt = p->data_len > 0;
@@ -245,6 +248,7 @@ void dispatch_drop_parked(struct conn *c)
 	while ((l = list_pop(&c->parked)))
 		free(list_entry(l, struct parked, link));
 	c->parked_bytes = 0;
+	c->nparked = 0;
 }
 
 bool dispatch_forget(struct conn *c, be32 itt)
@@ -312,6 +316,17 @@ static int replay(struct conn *c, const struct parked *p)
 	return handle_pdu(c);
 }
 
+static bool is_skipped(const struct conn *c, uint32_t cmd_sn)
+{
+	list_for_each (l, &c->parked) {
+		const struct parked *p = list_entry(l, struct parked, link);
+
+		if (p->forgotten && is_command(p) && cmd_sn_of(&p->bhs) == cmd_sn)
+			return true;
+	}
+	return false;
+}
+
 void dispatch_skip(struct conn *c, uint32_t cmd_sn)
 {
 	struct bhs_scsi_cmd h = {
@@ -319,8 +334,11 @@ void dispatch_skip(struct conn *c, uint32_t cmd_sn)
 		.itt = be32_of(ISCSI_NO_TAG),
 		.cmd_sn = be32_of(cmd_sn),
 	};
-	struct parked *p = calloc(1, sizeof(*p));
+	struct parked *p;
 
+	if (is_skipped(c, cmd_sn)) /* so there are no more than the window has numbers */
+		return;
+	p = calloc(1, sizeof(*p));
 	if (!p) {
 		conn_close(c, "out of memory");
 		return;
@@ -328,6 +346,7 @@ void dispatch_skip(struct conn *c, uint32_t cmd_sn)
 	memcpy(&p->bhs, &h, sizeof(p->bhs));
 	p->forgotten = true;
 	c->parked_bytes += sizeof(*p);
+	c->nparked++;
 	list_add(&c->parked, &p->link); /* before one of this number that has come already */
 }
 
@@ -358,6 +377,7 @@ static struct parked *next_in_order(struct conn *c)
 			continue;
 		list_del(&p->link);
 		c->parked_bytes -= sizeof(*p) + p->data_len;
+		c->nparked--;
 		return p;
 	}
 	return NULL;
@@ -375,6 +395,14 @@ static int unpark(struct conn *c)
 	}
 	c->parser = saved;
 	return rc;
+}
+
+/* Nothing else lets a parked PDU's turn come; most would search them for nothing. */
+static bool moves_window(const struct conn *c)
+{
+	if (opcode(c) == ISCSI_TMF_REQ) /* dispatch_skip */
+		return true;
+	return table[opcode(c)].numbered && !(c->parser.bhs.opcode & ISCSI_IMMEDIATE);
 }
 
 /* --- the parser's callbacks ---------------------------------------------------------- */
@@ -419,6 +447,8 @@ int dispatch_header(struct pdu_rx *rx)
 	struct conn *c = container_of(rx, struct conn, parser);
 
 	rx->dst_cnt = 0;
+	if (unlikely(c->closed)) /* by what came before it in the same bytes */
+		return -EPROTO;
 	if (c->last_pdu_queued)
 		return 0;
 	if (conn_is_full_feature(c))
@@ -455,7 +485,7 @@ int dispatch_pdu(struct pdu_rx *rx)
 		return c->closed ? -EPROTO : 0;
 	}
 	rc = handle_pdu(c);
-	if (!rc && !list_empty(&c->parked))
+	if (!rc && !list_empty(&c->parked) && moves_window(c))
 		rc = unpark(c);
 	return rc;
 }
