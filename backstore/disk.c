@@ -10,12 +10,13 @@
  *                  which it does not cover anyway
  *
  * What the kernel cannot do without blocking goes to its workers, and all files of a
- * ring share those: hence the lane. FUA is one RWF_DSYNC write where I/O is direct;
- * through the page cache it is a write and a flush, as others' flushes may then share
- * the fdatasync. A transfer that ends early is continued; a read that meets the end of
- * the file (somebody has truncated it) is an error, never zeros, and ends all writing,
- * as does a sync after which the file is too short: see shrink.h. Flushes still reach the
- * disk then, for what is left, but are answered as failed: something is lost. */
+ * ring share those: hence the lane. FUA is one RWF_DSYNC write where I/O is direct and
+ * the file system keeps to it (nowait.h); else, and through the page cache, it is a write
+ * and a flush, as others' flushes may then share the fdatasync. A transfer that ends early is
+ * continued; a read that meets the end of the file (somebody has truncated it) is an error, never
+ * zeros, and ends all writing, as does a sync after which the file is too short: see shrink.h.
+ * Flushes still reach the disk then, for what is left, but are answered as failed: something is
+ * lost. */
 #include "backstore/disk_priv.h"
 
 #include "backstore/base/log.h"
@@ -162,7 +163,7 @@ static int iov_rest(const struct iovec *iov, int n, uint64_t skip, struct iovec 
 
 static bool is_dsync(const struct disk *d, const struct bs_req *req)
 {
-	return req->kind == BS_WRITE && !d->buffered && wants_durable(d, req);
+	return req->kind == BS_WRITE && d->dsyncs && wants_durable(d, req);
 }
 
 static void transfer_failed(struct disk *d, struct bs_req *req, int res)
@@ -327,6 +328,7 @@ int disk_new(struct backstore **out, const struct disk_params *p)
 	d->fd = p->fd;
 	d->buffered = p->buffered;
 	d->writethrough = p->writethrough;
+	d->dsyncs = p->keeps_dsync && !p->buffered;
 	atomic_init(&d->no_nowait, !p->keeps_nowait);
 	d->punch_bytes = MAX(p->punch_bytes, p->block_bytes);
 	d->reactors = p->reactors;

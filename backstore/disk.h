@@ -20,6 +20,7 @@ struct disk_params {
 	uint32_t block_bytes, physical_bytes, align_bytes, discard_bytes;
 	uint32_t punch_bytes;	  /* pieces not aligned to it are zeroed by writing */
 	bool keeps_nowait;	  /* IO_NOWAIT never blocks here: see nowait.h */
+	bool keeps_dsync;	  /* a direct IO_DSYNC write is durable */
 	shrink_size_fn *size_now; /* NULL: only a read finds out that it has shrunk */
 	bool buffered, writethrough, read_only, rotational;
 	unsigned reactors;

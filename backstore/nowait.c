@@ -1,4 +1,4 @@
-/* The file systems whose direct I/O was seen to keep the promise, and all devices. */
+/* The file systems whose direct I/O was seen to keep both promises, and all devices. */
 #include "backstore/nowait.h"
 
 #include "backstore/base/compiler.h"
@@ -12,7 +12,7 @@
 #define XFS_SUPER_MAGIC 0x58465342
 #endif
 
-bool nowait_is_kept(int fd)
+static bool is_known(int fd)
 {
 	static const unsigned long kept[] = {
 		EXT4_SUPER_MAGIC,
@@ -30,4 +30,14 @@ bool nowait_is_kept(int fd)
 		if ((unsigned long)fs.f_type == kept[i])
 			return true;
 	return false;
+}
+
+bool nowait_is_kept(int fd)
+{
+	return is_known(fd);
+}
+
+bool dsync_is_kept(int fd)
+{
+	return is_known(fd);
 }

@@ -207,6 +207,32 @@ static void where_nowait_is_not_kept_all_goes_to_workers(void **state)
 	end(&g, bs);
 }
 
+/* There the kernel takes RWF_DSYNC, and nothing becomes durable. */
+static void where_dsync_is_not_kept_fua_is_a_write_and_a_sync(void **state)
+{
+	(void)state;
+	for (int writethrough = 0; writethrough < 2; writethrough++) {
+		struct disk_params p;
+		struct backstore *bs;
+		struct fake_file *f;
+		struct bs_rig g;
+
+		bs_rig_init(&g, 3, 1);
+		f = fake_file_new(g.w, SIZE);
+		p = bs_rig_params(f);
+		p.keeps_dsync = false;
+		p.writethrough = writethrough;
+		assert_int_equal(disk_new(&bs, &p), 0);
+		assert_int_equal(
+			bs_call(&g, bs, BS_WRITE, writethrough ? 0 : BS_FUA, 512, buf, 65536), 0);
+		assert_int_equal(f->syncs, 1);
+		f->sync_errno = EIO;
+		assert_int_equal(bs_call(&g, bs, BS_WRITE, BS_FUA, 512, buf, 65536), -EIO);
+		assert_int_equal(f->syncs, 2);
+		end(&g, bs);
+	}
+}
+
 static void buffered_writes_always_use_the_lane(void **state)
 {
 	static struct bs_call c[64];
@@ -400,6 +426,7 @@ int main(void)
 		cmocka_unit_test(what_need_not_block_takes_no_place_in_the_lane),
 		cmocka_unit_test(a_file_without_nowait_is_asked_once),
 		cmocka_unit_test(where_nowait_is_not_kept_all_goes_to_workers),
+		cmocka_unit_test(where_dsync_is_not_kept_fua_is_a_write_and_a_sync),
 		cmocka_unit_test(buffered_writes_always_use_the_lane),
 		cmocka_unit_test(discarded_and_zeroed_ranges_read_zeros_and_no_more),
 		cmocka_unit_test(a_discard_gives_space_back),
