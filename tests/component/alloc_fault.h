@@ -8,6 +8,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* ThreadSanitizer allocates before anything of ours may run: there, nothing can fail. */
+#if defined(__SANITIZE_THREAD__)
+#define ALLOC_FAULT 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ALLOC_FAULT 0
+#endif
+#endif
+#ifndef ALLOC_FAULT
+#define ALLOC_FAULT 1
+#endif
+
 /* The sanitizer's, where there is one; glibc's otherwise. */
 void *__interceptor_malloc(size_t len) __attribute__((weak));
 void *__interceptor_calloc(size_t n, size_t len) __attribute__((weak));
@@ -23,6 +35,7 @@ static struct {
 	uint64_t seen;
 } alloc_fault = { .fail_at = UINT64_MAX };
 
+#if ALLOC_FAULT
 static bool alloc_fails(void)
 {
 	if (!alloc_fault.armed || fake_alloc_ours)
@@ -56,3 +69,4 @@ void *realloc(void *old, size_t len)
 		return NULL;
 	return __interceptor_realloc ? __interceptor_realloc(old, len) : __libc_realloc(old, len);
 }
+#endif
