@@ -52,6 +52,7 @@ struct engine {
 	uint64_t wake_count; /* what the eventfd is read into */
 	int wake_error;	     /* it cannot be read: the engine is broken */
 	bool wake_armed;
+	bool ending; /* it is not read again */
 	uint64_t now_ns;
 	struct io_uring_buf_ring *buf_ring;
 	uint8_t *bufs; /* BUF_COUNT of BUF_BYTES, touched when first used */
@@ -232,6 +233,8 @@ static void recv_complete(struct engine *e, struct io_stream *s, int res, unsign
 static void wake_complete(struct engine *e, int res)
 {
 	e->wake_armed = false;
+	if (e->ending)
+		return;
 	if (res == sizeof(e->wake_count) || res == -EINTR || res == -EAGAIN) {
 		e->wake_armed = true;
 		uring_start(&e->io, &e->wake);
@@ -407,7 +410,9 @@ static void engine_free(struct io *io)
 	struct engine *e = engine_of(io);
 	struct io_op cancel = { .link = LIST_INIT(cancel.link) };
 
-	/* The eventfd's read ends first: it writes into *e. */
+	/* The eventfd's read ends first: it writes into *e. By the cancel, or by a bell that
+	 * comes late: then there is nobody to cancel a second one. */
+	e->ending = true;
 	if (e->wake_armed)
 		uring_start_cancel(io, &cancel, &e->wake);
 	while (e->wake_armed) {
