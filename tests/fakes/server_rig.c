@@ -118,6 +118,7 @@ static void volume_serve(struct rig *g, unsigned n)
 		.punch_bytes = 4096,
 		.buffered = g->cfg.buffered,
 		.writethrough = g->cfg.writethrough,
+		.keeps_dsync = !g->cfg.no_dsync,
 		.reactors = g->cfg.reactors,
 		.latch = LATCH_NONE,
 	};

@@ -25,6 +25,7 @@ struct rig_config {
 	uint64_t volume_bytes;	    /* 0: 1 MiB */
 	uint64_t memory_bytes;	    /* of a reactor; 0: 16 MiB */
 	bool buffered, writethrough, shared;
+	bool no_dsync; /* the file system ignores RWF_DSYNC */
 	enum rig_mutant mutant;
 };
 

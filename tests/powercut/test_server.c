@@ -108,6 +108,7 @@ static void run(struct history *h)
 		.memory_bytes = 1 << 20,
 		.buffered = h->buffered,
 		.writethrough = h->writethrough,
+		.no_dsync = h->seed % 5 == 4,
 		.mutant = h->mutant,
 	};
 	struct model *m = model_new(BLOCKS);
