@@ -22,8 +22,10 @@ static int align_told(struct direct *d, int fd)
 	if (!stx.stx_dio_offset_align || stx.stx_dio_offset_align > ALIGN_MAX ||
 	    stx.stx_dio_mem_align > ALIGN_MAX)
 		return -EINVAL;
-	d->offset_align = MAX(stx.stx_dio_offset_align, ALIGN_MIN);
-	d->memory_align = MAX(stx.stx_dio_mem_align, d->offset_align);
+	/* Memory may ask for more than offsets (DASD: 512 and 4096). A piece of a smaller block
+	 * would begin in between: then only what suits both goes straight. */
+	d->offset_align = MAX(stx.stx_dio_offset_align, stx.stx_dio_mem_align);
+	d->offset_align = d->memory_align = MAX(d->offset_align, ALIGN_MIN);
 	return 1;
 #else
 	(void)d;
