@@ -59,10 +59,15 @@ static bool cmds_overlap(const struct scsi_cmd *a, const struct scsi_cmd *b)
 	const struct scsi_extent *ea = cmd_extents(a, &one_a, &na);
 	const struct scsi_extent *eb = cmd_extents(b, &one_b, &nb);
 
-	for (uint32_t i = 0; i < na; i++)
-		for (uint32_t j = 0; j < nb; j++)
-			if (ranges_overlap(ea[i].lba, ea[i].nblocks, eb[j].lba, eb[j].nblocks))
-				return true;
+	/* both ascend: whichever ends first has nothing more to meet */
+	for (uint32_t i = 0, j = 0; i < na && j < nb;) {
+		if (ranges_overlap(ea[i].lba, ea[i].nblocks, eb[j].lba, eb[j].nblocks))
+			return true;
+		if (ea[i].lba + ea[i].nblocks <= eb[j].lba + eb[j].nblocks)
+			i++;
+		else
+			j++;
+	}
 	return false;
 }
 
@@ -88,13 +93,15 @@ static void resume_msg(struct io_msg *m)
 	scsi_cmd_resume(container_of(m, struct scsi_cmd, msg));
 }
 
-/* With the lock held: posts those whose turn has come. */
-static void wake(struct scsi_lu *lu)
+/* With the lock held: posts those whose turn has come now that @gone is out of the way. Only
+ * who overlaps it can have waited for it; to look at all would take minutes where thousands wait.
+ */
+static void wake(struct scsi_lu *lu, const struct scsi_cmd *gone)
 {
 	list_for_each (at, &lu->waiters) {
 		struct scsi_cmd *cmd = list_entry(at, struct scsi_cmd, link);
 
-		if (cmd->posted || is_blocked(lu, cmd))
+		if (cmd->posted || !cmds_overlap(cmd, gone) || is_blocked(lu, cmd))
 			continue;
 		cmd->posted = true;
 		cmd->msg.run = resume_msg;
@@ -124,7 +131,7 @@ static void leave(struct scsi_lu *lu, struct scsi_cmd *cmd)
 {
 	list_del(&cmd->link);
 	atomic_fetch_sub(&lu->nfences, 1);
-	wake(lu);
+	wake(lu, cmd);
 }
 
 bool fence_try_leave(struct scsi_cmd *cmd)
@@ -174,6 +181,6 @@ void fence_lift(struct scsi_cmd *cmd)
 	pthread_mutex_lock(&lu->fence_lock);
 	list_del(&cmd->fence);
 	atomic_fetch_sub(&lu->nfences, 1);
-	wake(lu);
+	wake(lu, cmd);
 	pthread_mutex_unlock(&lu->fence_lock);
 }

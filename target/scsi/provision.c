@@ -61,6 +61,31 @@ length:
 	return -1;
 }
 
+static int by_lba(const void *a, const void *b)
+{
+	const struct scsi_extent *x = a, *y = b;
+
+	return (x->lba > y->lba) - (x->lba < y->lba);
+}
+
+/* Ascending and disjoint, so that fences compare two lists in one pass. What was named twice
+ * is discarded once. */
+static uint32_t put_in_order(struct scsi_extent *e, uint32_t n)
+{
+	uint32_t last = 0;
+
+	qsort(e, n, sizeof(*e), by_lba);
+	for (uint32_t i = 1; i < n; i++) {
+		uint64_t end = e[last].lba + e[last].nblocks;
+
+		if (e[i].lba >= end)
+			e[++last] = e[i];
+		else
+			e[last].nblocks = MAX(end, e[i].lba + e[i].nblocks) - e[last].lba;
+	}
+	return n ? last + 1 : 0;
+}
+
 /* Decodes @n descriptors; those of no blocks are dropped, once their LBA is checked. */
 static bool unmap_decode(struct scsi_cmd *cmd, struct scsi_extent *to, int n)
 {
@@ -83,6 +108,7 @@ static bool unmap_decode(struct scsi_cmd *cmd, struct scsi_extent *to, int n)
 		if (e.nblocks)
 			to[cmd->nextents++] = e;
 	}
+	cmd->nextents = put_in_order(to, cmd->nextents);
 	return cmd->nextents > 0;
 }
 

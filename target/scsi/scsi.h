@@ -122,10 +122,10 @@ struct scsi_cmd {
 		link; /* of the reactor's running writes on the unit, or of the waiters of fences */
 	struct list fence; /* of the unit's fences */
 	struct io_msg msg;
-	uint32_t step; /* commands of several requests (UNMAP): the next one */
-	void *scratch; /* owned; freed before done() */
-	const struct scsi_extent
-		*extents; /* in scratch; NULL: [lba, lba + nblocks) is all it touches */
+	uint32_t step;			   /* commands of several requests (UNMAP): the next one */
+	void *scratch;			   /* owned; freed before done() */
+	const struct scsi_extent *extents; /* in scratch, ascending, disjoint; NULL: [lba, lba +
+					      nblocks) is all it touches */
 	uint32_t nextents;
 	struct bs_req req;
 };
