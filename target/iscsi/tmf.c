@@ -30,11 +30,15 @@ static bool is_abortable(const struct task *t)
 	return t->state == TASK_COLLECTING || t->state == TASK_HELD || t->state == TASK_RUNNING;
 }
 
+/* The newest first: an older one that goes would let those run that wait for it. */
 static void abort_on(struct conn *c, const struct scsi_lu *lu)
 {
-	list_for_each_safe (l, &c->session->tasks) {
+	struct list *tasks = &c->session->tasks, *older;
+
+	for (struct list *l = tasks->prev; l != tasks; l = older) {
 		struct task *t = list_entry(l, struct task, link);
 
+		older = l->prev;
 		if (is_abortable(t) && scsi_cmd_is_on(&t->cmd, lu))
 			task_abort(t);
 	}
