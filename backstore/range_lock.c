@@ -61,7 +61,8 @@ void range_lock_drop(struct range_lock *l, struct range_hold *h)
 	list_for_each_safe (n, &l->waiting) {
 		struct range_hold *w = hold_at(n);
 
-		if (is_behind(&l->held, &l->held, w) || is_behind(&l->waiting, n, w))
+		if (!overlaps(h, w) || /* then it waits for others: looked at first, it is cheap */
+		    is_behind(&l->held, &l->held, w) || is_behind(&l->waiting, n, w))
 			continue;
 		list_del(n);
 		list_add_tail(&l->held, n);
