@@ -94,6 +94,7 @@ struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
 	t->used_bytes = &s->target->accounts[r->io->index].used_bytes;
 	t->cmd.nexus = s->nexus;
 	t->cmd.io = r->io;
+	t->cmd.pool = r->pool;
 	t->cmd.done = command_done;
 	memcpy(t->cmd.lun, h->lun, sizeof(t->cmd.lun));
 	memcpy(t->cmd.cdb, h->cdb, sizeof(t->cmd.cdb));

@@ -16,6 +16,7 @@
 #include "target/scsi/fence.h"
 #include "target/scsi/sense.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,6 +183,7 @@ static void reset_result(struct scsi_cmd *cmd)
 	cmd->zombie = cmd->posted = cmd->fenced = false;
 	cmd->step = 0;
 	cmd->scratch = NULL;
+	cmd->work = (struct iovec){ 0 };
 	cmd->extents = NULL;
 	cmd->nextents = 0;
 }
@@ -208,10 +210,29 @@ ended:
 
 /* --- run ---------------------------------------------------------------------------- */
 
-static void end(struct scsi_cmd *cmd)
+static void drop_memory(struct scsi_cmd *cmd)
 {
 	free(cmd->scratch);
 	cmd->scratch = NULL;
+	if (cmd->work.iov_len)
+		pool_put(cmd->pool, &cmd->work, 1);
+	cmd->work.iov_len = 0;
+}
+
+bool scsi_cmd_take_work(struct scsi_cmd *cmd, uint32_t len)
+{
+	/* Never the last half: it is for what the initiators send and read. */
+	if (pool_free_bytes(cmd->pool) >= pool_size_bytes(cmd->pool) / 2 + len &&
+	    pool_get(cmd->pool, len, &cmd->work, 1) == 1)
+		return true;
+	cmd->work.iov_len = 0;
+	sense_fail_errno(cmd, BS_READ, -ENOMEM);
+	return false;
+}
+
+static void end(struct scsi_cmd *cmd)
+{
+	drop_memory(cmd);
 	cmd->extents = NULL;
 	cmd->state = CMD_ENDED;
 	cmd->done(cmd);
@@ -315,8 +336,7 @@ bool scsi_cmd_abort(struct scsi_cmd *cmd)
 	cmd->zombie = true;
 	cmd->nexus = NULL;
 	if (cmd->state == CMD_WAITING && fence_give_up(cmd)) {
-		free(cmd->scratch);
-		cmd->scratch = NULL;
+		drop_memory(cmd);
 		cmd->state = CMD_ENDED;
 		return true;
 	}

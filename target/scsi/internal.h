@@ -91,5 +91,8 @@ static inline bool scsi_cmd_writes(const struct scsi_cmd *cmd)
 
 /* Copies between the command's buffers and plain memory, at most what both hold;
  * return the bytes copied. */
+/* @len contiguous bytes (at most POOL_MAX_BYTES) of the budget for the command itself. False:
+ * there is no room, and the status says so. */
+bool scsi_cmd_take_work(struct scsi_cmd *cmd, uint32_t len);
 size_t scsi_cmd_put(struct scsi_cmd *cmd, const void *src, size_t len);
 size_t scsi_cmd_get(const struct scsi_cmd *cmd, size_t at, void *dst, size_t len);

@@ -7,7 +7,7 @@
  *
  *    UNMAP         a discard per block descriptor; the list is checked whole before the first
  *    WRITE SAME    of zeros: one request, whatever the length. UNMAP = 1: it may give space back
- *                  else: the block, repeated in a scratch buffer, in pieces of 1 MiB */
+ *                  else: the block, repeated in work memory, in pieces of 256 KiB */
 #include "target/scsi/internal.h"
 #include "target/scsi/sense.h"
 
@@ -148,16 +148,7 @@ bool scsi_step_unmap(struct scsi_cmd *cmd)
 enum {
 	CDB_UNMAP = 0x08,
 	CDB_NDOB = 0x01, /* no Data-Out buffer: as though it were zeros */
-	PIECE_BYTES = 1 << 20,
-	PATTERN_BYTES = 64 << 10,
-	PIECE_IOVS = PIECE_BYTES / PATTERN_BYTES,
-	PATTERN_ALIGN = 4096, /* enough for any direct I/O */
-};
-
-/* The same memory, again and again. */
-struct pattern {
-	struct iovec iov[PIECE_IOVS];
-	uint8_t bytes[PATTERN_BYTES] __attribute__((aligned(PATTERN_ALIGN)));
+	PIECE_BYTES = 256 << 10,
 };
 
 static bool has_no_data(const struct scsi_cmd *cmd)
@@ -204,17 +195,6 @@ bool scsi_check_write_same(struct scsi_cmd *cmd)
 	return scsi_check_one_block(cmd);
 }
 
-static struct pattern *pattern_new(const uint8_t *block, size_t block_bytes)
-{
-	struct pattern *p = aligned_alloc(PATTERN_ALIGN, sizeof(*p));
-
-	if (!p)
-		return NULL;
-	for (size_t at = 0; at < PATTERN_BYTES; at += block_bytes)
-		memcpy(p->bytes + at, block, block_bytes);
-	return p;
-}
-
 bool scsi_begin_write_same(struct scsi_cmd *cmd)
 {
 	uint8_t block[4096] = { 0 };
@@ -224,33 +204,19 @@ bool scsi_begin_write_same(struct scsi_cmd *cmd)
 		scsi_cmd_get(cmd, 0, block, len);
 	if (!block[0] && !memcmp(block, block + 1, len - 1))
 		return true;
-	cmd->scratch = pattern_new(block, len);
-	if (!cmd->scratch)
-		sense_fail_errno(cmd, BS_WRITE, -ENOMEM);
-	return cmd->scratch;
-}
-
-static void submit_piece(struct scsi_cmd *cmd, uint64_t at, uint64_t nblocks)
-{
-	struct pattern *p = cmd->scratch;
-	size_t left = (size_t)(nblocks << cmd->lu->shift);
-	int n = 0;
-
-	for (; left; n++) {
-		size_t len = MIN(left, (size_t)PATTERN_BYTES);
-
-		p->iov[n] = (struct iovec){ p->bytes, len };
-		left -= len;
-	}
-	scsi_cmd_submit(cmd, BS_WRITE, cmd->lba + at, nblocks, 0, p->iov, n);
+	if (!scsi_cmd_take_work(cmd, PIECE_BYTES))
+		return false;
+	for (size_t at = 0; at < MIN(PIECE_BYTES, cmd->nblocks << cmd->lu->shift); at += len)
+		memcpy((uint8_t *)cmd->work.iov_base + at, block, len);
+	return true;
 }
 
 bool scsi_step_write_same(struct scsi_cmd *cmd)
 {
 	uint64_t piece = (uint64_t)PIECE_BYTES >> cmd->lu->shift;
-	uint64_t at = cmd->step * piece;
+	uint64_t at = cmd->step * piece, n;
 
-	if (!cmd->scratch) {
+	if (!cmd->work.iov_len) {
 		if (cmd->step++)
 			return false;
 		scsi_cmd_submit(cmd, BS_WRITE_ZEROES, cmd->lba, cmd->nblocks,
@@ -260,6 +226,8 @@ bool scsi_step_write_same(struct scsi_cmd *cmd)
 	if (at >= cmd->nblocks)
 		return false;
 	cmd->step++;
-	submit_piece(cmd, at, MIN(piece, cmd->nblocks - at));
+	n = MIN(piece, cmd->nblocks - at);
+	cmd->piece = (struct iovec){ cmd->work.iov_base, (size_t)(n << cmd->lu->shift) };
+	scsi_cmd_submit(cmd, BS_WRITE, cmd->lba + at, n, 0, &cmd->piece, 1);
 	return true;
 }

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "backstore/backstore.h"
+#include "backstore/base/pool.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -83,8 +84,9 @@ enum scsi_next { SCSI_ENDED, SCSI_NEEDS_BUFFER };
 struct scsi_cmd {
 	/* the transport's, before scsi_cmd_start */
 	struct scsi_nexus *nexus;
-	struct io *io;	/* the reactor it came on */
-	uint8_t lun[8]; /* as on the wire (SAM-5 4.7) */
+	struct io *io;	   /* the reactor it came on */
+	struct pool *pool; /* that reactor's: memory of the command's own comes from it */
+	uint8_t lun[8];	   /* as on the wire (SAM-5 4.7) */
 	uint8_t cdb[SCSI_CDB_BYTES];
 	uint32_t out_offered; /* Data-Out bytes that the initiator will send, 0 = none */
 	uint32_t in_room;     /* Data-In bytes that the initiator takes, 0 = none */
@@ -123,6 +125,8 @@ struct scsi_cmd {
 	struct list fence; /* of the unit's fences */
 	struct io_msg msg;
 	uint32_t step;			   /* commands of several requests (UNMAP): the next one */
+	struct iovec work;		   /* from pool, until the command ends; iov_len 0: none */
+	struct iovec piece;		   /* of work, under way */
 	void *scratch;			   /* owned; freed before done() */
 	const struct scsi_extent *extents; /* in scratch, ascending, disjoint; NULL: [lba, lba +
 					      nblocks) is all it touches */

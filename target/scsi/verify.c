@@ -1,9 +1,9 @@
 /* VERIFY, WRITE AND VERIFY, PRE-FETCH (SBC-3 5.13, 5.30, 5.38).
  *
  * To verify is to read the blocks back from the medium, piece by piece, into memory of the
- * command's own, and to compare them where BYTCHK asks for it. WRITE AND VERIFY writes
- * first, through to the medium. PRE-FETCH does nothing but check its range: GOOD says that not
- * all of it is in the cache, which is true. */
+ * command's own (from the budget of all buffers), and to compare them where BYTCHK asks for it.
+ * WRITE AND VERIFY writes first, through to the medium. PRE-FETCH does nothing but check its range:
+ * GOOD says that not all of it is in the cache, which is true. */
 #include "target/scsi/internal.h"
 #include "target/scsi/sense.h"
 
@@ -18,11 +18,6 @@ enum bytchk {
 	COMPARE_ALL,
 	COMPARE_RESERVED,
 	COMPARE_ONE_BLOCK, /* each block with the one that was sent */
-};
-
-struct readback {
-	struct iovec iov;
-	uint8_t bytes[PIECE_BYTES] __attribute__((aligned(4096)));
 };
 
 static enum bytchk bytchk(const struct scsi_cmd *cmd)
@@ -50,10 +45,7 @@ bool scsi_begin_verify(struct scsi_cmd *cmd)
 {
 	if (!cmd->nblocks)
 		return false;
-	cmd->scratch = aligned_alloc(4096, sizeof(struct readback));
-	if (!cmd->scratch)
-		sense_fail_errno(cmd, BS_READ, -ENOMEM);
-	return cmd->scratch;
+	return scsi_cmd_take_work(cmd, PIECE_BYTES);
 }
 
 /* Is @len bytes at @at of the command's Data-Out what was read back? */
@@ -73,7 +65,6 @@ static bool is_same(const struct scsi_cmd *cmd, uint64_t at, const uint8_t *read
 
 bool scsi_step_verify(struct scsi_cmd *cmd)
 {
-	struct readback *r = cmd->scratch;
 	uint64_t piece = (uint64_t)PIECE_BYTES >> cmd->lu->shift;
 	uint32_t first = scsi_cmd_writes(cmd) ? 1 : 0;
 	uint64_t at, n;
@@ -86,15 +77,15 @@ bool scsi_step_verify(struct scsi_cmd *cmd)
 	}
 	at = (cmd->step - first) * piece;
 	if (at && bytchk(cmd) != COMPARE_NOTHING &&
-	    !is_same(cmd, (at - piece) << cmd->lu->shift, r->bytes, r->iov.iov_len)) {
+	    !is_same(cmd, (at - piece) << cmd->lu->shift, cmd->work.iov_base, cmd->piece.iov_len)) {
 		sense_fail(cmd, KEY_MISCOMPARE, ASC_MISCOMPARE);
 		return false;
 	}
 	if (at >= cmd->nblocks)
 		return false;
 	n = MIN(piece, cmd->nblocks - at);
-	r->iov = (struct iovec){ r->bytes, (size_t)(n << cmd->lu->shift) };
+	cmd->piece = (struct iovec){ cmd->work.iov_base, (size_t)(n << cmd->lu->shift) };
 	cmd->step++;
-	scsi_cmd_submit(cmd, BS_READ, cmd->lba + at, n, 0, &r->iov, 1);
+	scsi_cmd_submit(cmd, BS_READ, cmd->lba + at, n, 0, &cmd->piece, 1);
 	return true;
 }

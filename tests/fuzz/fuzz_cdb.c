@@ -46,6 +46,7 @@ struct world {
 	struct scsi_target *target;
 	struct scsi_nexus *nexus;
 	struct slot slots[SLOTS];
+	struct pool *pools[REACTORS];
 };
 
 /* --- the waist --- */
@@ -183,6 +184,7 @@ static void start(struct world *w, const uint8_t *rec)
 	memset(s, 0, sizeof(*s));
 	cmd->nexus = w->nexus;
 	cmd->io = &w->reactors[rec[1] / SLOTS % REACTORS].io;
+	cmd->pool = w->pools[rec[1] / SLOTS % REACTORS];
 	cmd->lun[1] = rec[2];
 	memcpy(cmd->cdb, rec + 8, 16);
 	cmd->out_offered = get_be16(rec + 4);
@@ -244,6 +246,9 @@ static void open_world(struct world *w)
 		r->io.index = i;
 		list_init(&r->deferred);
 		r->tail = &r->msgs;
+		w->pools[i] = pool_new(1 << 20); /* little: some find no room */
+		if (!w->pools[i])
+			abort();
 	}
 	if (scsi_target_new(&w->target))
 		abort();
@@ -271,6 +276,10 @@ static void close_world(struct world *w)
 {
 	scsi_nexus_free(w->nexus);
 	scsi_target_free(w->target);
+	for (unsigned i = 0; i < REACTORS; i++) {
+		assert(pool_free_bytes(w->pools[i]) == pool_size_bytes(w->pools[i]));
+		pool_free(w->pools[i]);
+	}
 	for (unsigned i = 0; i < 2; i++) {
 		assert(!atomic_load(&w->lus[i]->nfences));
 		scsi_lu_free(w->lus[i]);

@@ -159,6 +159,7 @@ static inline void rig_complete(struct rig_bs *r, int nth, int res)
 /* --- all of it --- */
 
 struct rig {
+	struct pool *pool;
 	struct rig_io io[2];
 	struct rig_bs bs;
 	struct scsi_lu *lu;
@@ -194,6 +195,8 @@ static inline void rig_open(struct rig *r, void (*tune)(struct backstore *bs))
 	memset(r, 0, sizeof(*r));
 	rig_io_init(&r->io[0], 0);
 	rig_io_init(&r->io[1], 1);
+	r->pool = pool_new(16 << 20);
+	assert_non_null(r->pool);
 	r->bs.bs = (struct backstore){ .ops = &rig_bs_ops,
 				       .size_bytes = 8 << 20,
 				       .block_bytes = 512,
@@ -225,6 +228,8 @@ static inline void rig_shut(struct rig *r)
 	scsi_target_free(r->target);
 	scsi_lu_free(r->lu);
 	assert_true(r->bs.closed);
+	assert_int_equal(pool_free_bytes(r->pool), pool_size_bytes(r->pool));
+	pool_free(r->pool);
 	free(r->bs.data);
 }
 
@@ -237,6 +242,7 @@ static inline enum scsi_next rig_start(struct rig *r, struct rig_cmd *c, unsigne
 	memset(c, 0, sizeof(*c));
 	c->cmd.nexus = r->nexus;
 	c->cmd.io = &r->io[io].io;
+	c->cmd.pool = r->pool;
 	memcpy(c->cmd.cdb, cdb, cdb_len);
 	c->cmd.out_offered = out;
 	c->cmd.in_room = in;

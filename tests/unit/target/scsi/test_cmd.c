@@ -141,6 +141,7 @@ static void start_on_lun(struct rig *r, struct rig_cmd *c, const uint8_t lun[8],
 	memset(c, 0, sizeof(*c));
 	c->cmd.nexus = r->nexus;
 	c->cmd.io = &r->io[0].io;
+	c->cmd.pool = r->pool;
 	c->cmd.done = rig_done;
 	c->cmd.in_room = 4096;
 	memcpy(c->cmd.cdb, cdb, len);

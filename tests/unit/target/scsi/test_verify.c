@@ -184,10 +184,29 @@ static void prefetch(void **state)
 	assert_int_equal(r->bs.submitted, 0);
 }
 
+/* Its memory is of the budget, and never of the last half. */
+static void no_room_is_busy(void **state)
+{
+	struct rig *r = *state;
+	struct iovec taken[9];
+	struct rig_cmd c;
+	int n = pool_get(r->pool, 8 << 20, taken, 9);
+
+	assert_in_range(n, 1, 9);
+	rig_do(r, &c, rig_rw16(0x8f, 0, 0, 8), 16, NULL, 0, 0);
+	assert_int_equal(c.cmd.status, SCSI_BUSY);
+	rig_free(&c);
+	pool_put(r->pool, taken, n);
+	rig_do(r, &c, rig_rw16(0x8f, 0, 0, 8), 16, NULL, 0, 0);
+	rig_expect_good(&c);
+	rig_free(&c);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(no_room_is_busy),
 		T(verify_reads_and_takes_no_data),
 		T(verify_compares_every_byte),
 		T(verify_compares_with_one_block),
