@@ -16,10 +16,10 @@ struct iscsi_reactor {
 	struct list conns;
 	struct list dirty; /* connections with something to send in this turn */
 	struct list free_tasks;
-	struct list task_blocks; /* the memory of tasks */
-	unsigned nzombies;	 /* tasks that nobody waits for but the disk still has */
-	unsigned nrunning;	 /* tasks that the device server has, zombies among them */
-	struct io_timer tick;	 /* looks for slow writes while anything runs */
+	struct list task_blocks;   /* the memory of tasks */
+	_Atomic unsigned nzombies; /* tasks that nobody waits for but the disk still has */
+	unsigned nrunning;	   /* tasks that the device server has, zombies among them */
+	struct io_timer tick;	   /* looks for slow writes while anything runs */
 	bool draining, drain_ended;
 	struct io_timer drain_limit;
 	struct io_op drain_op;

@@ -31,18 +31,22 @@ static bool is_abortable(const struct task *t)
 }
 
 /* The newest first: an older one that goes would let those run that wait for it. */
-static void abort_on(struct conn *c, const struct scsi_lu *lu)
+static unsigned abort_on(struct conn *c, const struct scsi_lu *lu)
 {
 	struct list *tasks = &c->session->tasks, *older;
+	unsigned n = 0;
 
 	for (struct list *l = tasks->prev; l != tasks; l = older) {
 		struct task *t = list_entry(l, struct task, link);
 
 		older = l->prev;
-		if (is_abortable(t) && scsi_cmd_is_on(&t->cmd, lu))
-			task_abort(t);
+		if (!is_abortable(t) || !scsi_cmd_is_on(&t->cmd, lu))
+			continue;
+		task_abort(t);
+		n++;
 	}
 	dispatch_forget_all(c, lu);
+	return n;
 }
 
 /* Answered already, waiting for its turn, or never come. In the last case, where it could still
@@ -80,6 +84,7 @@ struct reset {
 	struct conn *conn; /* held; on its reactor the rest is counted */
 	be32 itt;
 	struct scsi_lu *lu;
+	enum iscsi_tmf function;
 	unsigned left;
 	struct reset_part {
 		struct io_msg msg;
@@ -88,6 +93,16 @@ struct reset {
 	} parts[];
 };
 
+/* SAM-5 6.3.3, 5.14: a reset is told to all, a cleared task set to the others. Only now: a command
+ * that was told before its reactor aborted would be sent again, and aborted in silence. */
+static void tell_others(const struct reset *r)
+{
+	if (r->function == ISCSI_TMF_LU_RESET)
+		scsi_lu_attention(r->lu, SCSI_UA_LU_RESET, NULL);
+	else
+		scsi_lu_attention(r->lu, SCSI_UA_COMMANDS_CLEARED, r->conn->session->nexus);
+}
+
 static void reset_back(struct io_msg *m)
 {
 	struct reset *r = container_of(m, struct reset_part, msg)->reset;
@@ -95,6 +110,7 @@ static void reset_back(struct io_msg *m)
 
 	if (--r->left)
 		return;
+	tell_others(r);
 	c->holds--;
 	if (c->closed)
 		conn_release(c);
@@ -110,8 +126,12 @@ static void reset_here(struct io_msg *m)
 	list_for_each_safe (l, &part->where->conns) {
 		struct conn *c = list_entry(l, struct conn, link);
 
-		if (c->session && !c->closed)
-			abort_on(c, part->reset->lu);
+		if (!c->session || c->closed)
+			continue;
+		/* One whose window was full of them would wait for ever: it hears MaxCmdSN so. */
+		if (abort_on(c, part->reset->lu) && c != part->reset->conn &&
+		    conn_is_full_feature(c))
+			nop_ping(c);
 	}
 	m->run = reset_back;
 	io_post(part->reset->conn->reactor->io, m);
@@ -130,11 +150,7 @@ static int reset_everywhere(struct conn *c, const struct bhs_tmf_req *h, struct 
 	r->lu = lu;
 	r->left = node->nreactors;
 	c->holds++;
-	/* SAM-5 6.3.3, 5.14: told to all; a cleared task set to the others only. */
-	if (function == ISCSI_TMF_LU_RESET)
-		scsi_lu_attention(lu, SCSI_UA_LU_RESET, NULL);
-	else
-		scsi_lu_attention(lu, SCSI_UA_COMMANDS_CLEARED, c->session->nexus);
+	r->function = function;
 	for (unsigned i = 0; i < node->nreactors; i++) {
 		struct reset_part *part = &r->parts[i];
 

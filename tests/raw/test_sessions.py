@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Task management (11.5, 11.6), reinstatement (6.3.5), and who may be on a target."""
 
-from iscsi_raw import (CHECK_CONDITION, CMD_WRITE, FINAL, GOOD, R2T, REJECT, SCSI_RSP, SIMPLE,
-                       Closed, Quiet, write10)
+from iscsi_raw import (CHECK_CONDITION, CMD_WRITE, FINAL, GOOD, NO_TAG, NOP_IN, R2T, REJECT,
+                       SCSI_RSP, SIMPLE, Closed, Quiet, write10)
 from rawtest import HELD, OTHER, Options, RawTest, main, pattern
 
 ABORT_TASK, ABORT_TASK_SET, CLEAR_ACA, CLEAR_TASK_SET, LU_RESET, WARM, COLD, REASSIGN = range(1, 9)
@@ -113,7 +113,11 @@ class TaskManagement(RawTest):
     def test_11_5_1_lun_reset_ends_the_writes_of_others(self):
         t = self.session({"ImmediateData": "No"})
         itt, _, r2t = self.pending_write()
+        window = self.s.max_cmd_sn
         self.assertEqual(t.tmf(LU_RESET), COMPLETE)
+        # with no status to come, a full window would never be seen to open (4.2.2.1)
+        ping = self.s.expect(NOP_IN)
+        self.assertEqual((ping.itt, ping.max_cmd_sn), (NO_TAG, (window + 1) & NO_TAG))
         self.ended(itt, r2t)
 
     def test_11_5_1_lun_reset_of_no_lun(self):
