@@ -55,10 +55,12 @@ int log_level_parse(const char *name, enum log_level *out)
 	return -EINVAL;
 }
 
-/* True where the line may pass; *dropped = how many before it did not. Threads
- * that race at the turn of a second may let a line more or less pass. */
-static bool site_admits(struct log_site *site, uint64_t now_s, uint32_t *dropped)
+/* True where the line may pass; *dropped = how many before it did not, *last = nothing
+ * more passes in this second. Threads that race at the turn of a second may let a line
+ * more or less pass. */
+static bool site_admits(struct log_site *site, uint64_t now_s, uint32_t *dropped, bool *last)
 {
+	uint32_t count;
 	uint64_t window_s = atomic_load_explicit(&site->window_s, memory_order_relaxed);
 
 	*dropped = 0;
@@ -66,7 +68,9 @@ static bool site_admits(struct log_site *site, uint64_t now_s, uint32_t *dropped
 	    atomic_compare_exchange_strong_explicit(&site->window_s, &window_s, now_s,
 						    memory_order_relaxed, memory_order_relaxed))
 		atomic_store_explicit(&site->count, 0, memory_order_relaxed);
-	if (atomic_fetch_add_explicit(&site->count, 1, memory_order_relaxed) >= LINES_PER_SECOND) {
+	count = atomic_fetch_add_explicit(&site->count, 1, memory_order_relaxed);
+	*last = count + 1 == LINES_PER_SECOND;
+	if (count >= LINES_PER_SECOND) {
 		atomic_fetch_add_explicit(&site->dropped, 1, memory_order_relaxed);
 		return false;
 	}
@@ -129,12 +133,13 @@ void log_line(struct log_site *site, enum log_level level, const char *fmt, ...)
 	char line[LINE_CAP];
 	struct timespec now;
 	uint32_t dropped;
+	bool last;
 	va_list args;
 	size_t len, head;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	/* + 1: a zeroed site has seen no second yet */
-	if (!site_admits(site, (uint64_t)now.tv_sec + 1, &dropped))
+	if (!site_admits(site, (uint64_t)now.tv_sec + 1, &dropped, &last))
 		return;
 	head = (size_t)put_head(line, level);
 	va_start(args, fmt);
@@ -142,6 +147,8 @@ void log_line(struct log_site *site, enum log_level level, const char *fmt, ...)
 	va_end(args);
 	if (dropped)
 		len = putf(line, len, " [%" PRIu32 " more like this not shown]", dropped);
+	if (last) /* said now: the count comes with the next line, which may be hours later */
+		len = putf(line, len, " [no more like this in this second]");
 	for (size_t i = head; i < len; i++) {
 		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
 			line[i] = '?';
