@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 enum {
+	UNREAD_QUIETS =
+		4, /* one batch unread for so many quiet times: buffers are not held longer */
 	EXACT_MIN_BYTES = 8192,	    /* from here on bytes are received to their final place */
 	MAX_QUEUED_PDUS = 512,	    /* a peer that asks and does not read is dropped, */
 	MAX_QUEUED_BYTES = 4 << 20, /* whether it asks often or for much */
@@ -123,6 +125,8 @@ static void on_timer(struct io_timer *timer)
 		conn_close(c, "no login within the time limit");
 	} else if (c->state == CONN_LOGOUT_REQUESTED) {
 		conn_close(c, "it was asked to log out and did not");
+	} else if (c->tx.sending && now - c->sending_since_ns > UNREAD_QUIETS * limit->quiet_ns) {
+		conn_close(c, "the peer does not read its answers");
 	} else if (now - c->heard_ns < limit->quiet_ns) {
 		io_timer_set(c->reactor->io, timer, c->heard_ns + limit->quiet_ns);
 	} else if (!c->pinged) {
@@ -272,6 +276,7 @@ void conn_flush(struct conn *c)
 	if (c->tx.sending || c->closed || c->lingering || !tx_gather(&c->tx))
 		return;
 	c->tx.sending = true;
+	c->sending_since_ns = io_now_ns(c->reactor->io);
 	c->tx.send.done = sent;
 	io_send(c->reactor->io, &c->tx.send, c->fd, c->tx.iov, (int)c->tx.niov);
 }

@@ -63,6 +63,7 @@ struct conn {
 
 	struct io_timer timer; /* login limit, then keep-alive, then linger */
 	uint64_t heard_ns;
+	uint64_t sending_since_ns; /* of the batch under way */
 	bool pinged;
 	bool last_pdu_queued; /* close once all is sent */
 	bool lingering;

@@ -28,6 +28,31 @@ static void a_peer_that_never_reads(void **state)
 	stage_close(&s);
 }
 
+/* Signs of life do not make up for it: what it holds is the others'. */
+static void a_peer_that_talks_and_never_reads(void **state)
+{
+	static struct stage s;
+	static struct ini_cmd c[16];
+
+	(void)state;
+	stage_open(&s, 1);
+	stage_login(&s);
+	fake_sock_set_window(s.bad.k, 1000);
+	s.bad.deaf = true;
+	for (unsigned n = 0; n < 16; n++) {
+		cmd_read(&c[n], 0, 128, s.data);
+		ini_submit(&s.bad, &c[n]);
+	}
+	for (unsigned n = 0; n < 30 && !fake_sock_is_closed_by_server(s.bad.k); n++) {
+		ini_nop(&s.bad, true, s.data, 4);
+		rig_pass(&s.g, 5 * RIG_S);
+	}
+	assert_true(fake_sock_is_closed_by_server(s.bad.k));
+	assert_int_equal(rig_used_bytes(&s.g), 0);
+	ini_reset(&s.bad);
+	stage_close(&s);
+}
+
 static void a_peer_that_asks_and_does_not_read(void **state)
 {
 	static struct stage s;
@@ -376,6 +401,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_peer_that_never_reads),
+		cmocka_unit_test(a_peer_that_talks_and_never_reads),
 		cmocka_unit_test(a_peer_that_asks_and_does_not_read),
 		cmocka_unit_test(a_peer_that_asks_for_much),
 		cmocka_unit_test(a_flood_of_nops_that_are_read),
