@@ -39,7 +39,8 @@ static int latch_find(struct disk_params *p, const struct bs_spec *spec, char *w
 	if (p->latched) {
 		log_error("%s: making data durable failed earlier in this boot, so what was "
 			  "written then may be lost. Reads work, writes are refused until the "
-			  "volume is recovered (which accepts the loss) or the machine reboots",
+			  "volume is started once with recover (which accepts the loss) or the "
+			  "machine reboots",
 			  spec->path);
 		return 0;
 	}

@@ -53,7 +53,7 @@ void syncer_latch(struct syncer *s, int err)
 		return;
 	log_error("%s: making data durable failed: %s. What was written since the last "
 		  "successful flush may be lost; no more writes are taken. Check the disk, "
-		  "then reboot or recover the volume",
+		  "then reboot or start the volume once with recover",
 		  s->name, strerror(-err));
 	if (rc)
 		log_error("%s: this cannot be remembered in %s: %s. Do not restart the server "
