@@ -51,7 +51,7 @@ static int look(struct disk_found *found, const struct bs_spec *spec, char *why,
 			       spec->path, strerror(errno));
 	if (read_only && !spec->read_only)
 		return why_say(why, why_cap, -EROFS,
-			       "%s is read-only; open the volume read-only, or make it writable "
+			       "%s is read-only; give the volume the key readonly, or make it writable "
 			       "(blockdev --setrw)",
 			       spec->path);
 	if (!size)

@@ -1,6 +1,6 @@
 /* The sidecar file: text, one key=value a line, '#' comments.
  *
- *   # ringlun: the identity of the volume beside this file. …
+ *   # ringlun: the identity of the volume that this file is named after. …
  *   uuid=0d5a8a0e-5f53-4b3c-9d0a-5f0c8b1f6a11
  *   size=107374182400
  *   block-size=512
@@ -127,8 +127,8 @@ static int create(const char *path, const uint8_t *given_or_null, struct identit
 		return rc;
 	uuid_format(out->uuid, id);
 	snprintf(text, sizeof(text),
-		 "# ringlun: the identity of the volume beside this file, as initiators know it.\n"
-		 "# Keep it with the data.\nuuid=%s\n",
+		 "# ringlun: the identity of the volume that this file is named after.\n"
+		 "# Initiators know the volume by it: keep it with the data.\nuuid=%s\n",
 		 id);
 	rc = sidecar_create(path, text);
 	return rc == -EEXIST ? load(path, out) : rc;
