@@ -50,10 +50,11 @@ static int look(struct disk_found *found, const struct bs_spec *spec, char *why,
 		return why_say(why, why_cap, -errno, "%s does not answer as a block device: %s",
 			       spec->path, strerror(errno));
 	if (read_only && !spec->read_only)
-		return why_say(why, why_cap, -EROFS,
-			       "%s is read-only; give the volume the key readonly, or make it writable "
-			       "(blockdev --setrw)",
-			       spec->path);
+		return why_say(
+			why, why_cap, -EROFS,
+			"%s is read-only; give the volume the key readonly, or make it writable "
+			"(blockdev --setrw)",
+			spec->path);
 	if (!size)
 		return why_say(why, why_cap, -EINVAL, "%s has no medium: 0 bytes", spec->path);
 	if (spec->size_bytes && spec->size_bytes != size)
