@@ -1,6 +1,8 @@
 /* Portal addresses as they are given: 10.0.0.1, 10.0.0.1:3260, [fd00::1]:3260, fd00::1. */
 #include "target/config.h"
 
+#include "target/iscsi/sockaddr.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -110,7 +112,5 @@ bool listen_config_overlaps(const struct listen_config *a, const struct listen_c
 
 bool listen_config_is_loopback(const struct listen_config *l)
 {
-	if (l->addr.ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)&l->addr)->sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)&l->addr)->sin6_addr);
+	return sockaddr_is_loopback(&l->addr);
 }

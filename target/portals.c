@@ -5,8 +5,8 @@
 #include "target/portals.h"
 
 #include "backstore/base/log.h"
+#include "target/iscsi/sockaddr.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -71,19 +71,10 @@ static const char *way_out(int err)
 
 static void announce(const struct sockaddr_storage *sa)
 {
-	char addr[INET6_ADDRSTRLEN];
+	char addr[SOCKADDR_TEXT_BYTES];
 
-	if (sa->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)sa;
-
-		inet_ntop(AF_INET, &in->sin_addr, addr, sizeof(addr));
-		log_info("listening on %s:%u", addr, ntohs(in->sin_port));
-	} else {
-		const struct sockaddr_in6 *in6 = (const void *)sa;
-
-		inet_ntop(AF_INET6, &in6->sin6_addr, addr, sizeof(addr));
-		log_info("listening on [%s]:%u", addr, ntohs(in6->sin6_port));
-	}
+	sockaddr_text(sa, sockaddr_port(sa), addr);
+	log_info("listening on %s", addr);
 }
 
 int portals_open(struct portals *ps, const struct config *cfg, struct iscsi_node *node, char *why,

@@ -4,10 +4,10 @@
  * what the disk has is fenced, others may log in. The memory goes when the engine has given back
  * the receive and the send that were under way (conn_release). */
 #include "target/iscsi/conn.h"
+#include "target/iscsi/sockaddr.h"
 
 #include "backstore/base/log.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -142,22 +142,10 @@ static void name_peer(struct conn *c)
 {
 	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
-	char addr[INET6_ADDRSTRLEN] = "?";
 
 	strcpy(c->peer, "?");
-	if (getpeername(c->fd, (struct sockaddr *)&sa, &len))
-		return;
-	if (sa.ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const void *)&sa;
-
-		inet_ntop(AF_INET, &in->sin_addr, addr, sizeof(addr));
-		snprintf(c->peer, sizeof(c->peer), "%s:%u", addr, ntohs(in->sin_port));
-	} else if (sa.ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const void *)&sa;
-
-		inet_ntop(AF_INET6, &in6->sin6_addr, addr, sizeof(addr));
-		snprintf(c->peer, sizeof(c->peer), "[%s]:%u", addr, ntohs(in6->sin6_port));
-	}
+	if (!getpeername(c->fd, (struct sockaddr *)&sa, &len))
+		sockaddr_text(&sa, sockaddr_port(&sa), c->peer);
 }
 
 struct conn *conn_new(struct iscsi_reactor *r, int fd)

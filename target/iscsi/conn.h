@@ -4,6 +4,7 @@
 #include "target/iscsi/pdu_rx.h"
 #include "target/iscsi/reactor.h"
 #include "target/iscsi/session.h"
+#include "target/iscsi/sockaddr.h"
 #include "target/iscsi/task.h"
 #include "target/iscsi/tx.h"
 
@@ -23,8 +24,7 @@ struct parked;
 
 /* A text negotiation in full feature phase: SendTargets and the like (11.10). */
 struct text_exchange {
-	char *in;
-	size_t in_len;
+	struct keys_text in;
 	char *out;
 	size_t out_len, out_at;
 	be32 itt;
@@ -36,7 +36,7 @@ struct conn {
 	struct iscsi_reactor *reactor;
 	int fd;
 	enum conn_state state;
-	char peer[64]; /* ADDR:PORT, for the log */
+	char peer[SOCKADDR_TEXT_BYTES]; /* ADDR:PORT, for the log */
 
 	struct io_stream rx;
 	struct pdu_rx parser;

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void keys_read_init(struct keys_reader *r, const void *text, size_t len)
@@ -154,4 +155,27 @@ int keys_number(const char *value, uint32_t *out)
 		return -ERANGE;
 	*out = (uint32_t)sum;
 	return 0;
+}
+
+int keys_text_add(struct keys_text *t, const void *data, size_t len, size_t max)
+{
+	char *joined;
+
+	if (len > max || t->len > max - len)
+		return -E2BIG;
+	if (!len)
+		return 0;
+	joined = realloc(t->data, t->len + len);
+	if (!joined)
+		return -ENOMEM;
+	memcpy(joined + t->len, data, len);
+	t->data = joined;
+	t->len += len;
+	return 0;
+}
+
+void keys_text_free(struct keys_text *t)
+{
+	free(t->data);
+	*t = (struct keys_text){ 0 };
 }

@@ -39,3 +39,14 @@ void keys_write_num(struct keys_writer *w, const char *name, uint32_t value);
 bool keys_list_has(const char *list, const char *value);
 /* Decimal or 0x hexadecimal (6.1), whole string, no sign. -EINVAL, -ERANGE. */
 int keys_number(const char *value, uint32_t *out) MUST_CHECK;
+
+/* A text that comes in several PDUs, joined (6.2). Zeroed = empty. */
+struct keys_text {
+	char *data; /* owned */
+	size_t len;
+};
+
+/* -E2BIG where it would be longer than @max, -ENOMEM; unchanged then. */
+int keys_text_add(struct keys_text *t, const void *data, size_t len, size_t max) MUST_CHECK;
+/* Empties it. */
+void keys_text_free(struct keys_text *t);

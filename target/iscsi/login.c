@@ -26,8 +26,7 @@ enum {
 struct login {
 	bool identified; /* names were checked */
 	enum iscsi_stage stage;
-	char *text; /* collected so far */
-	size_t text_len;
+	struct keys_text text; /* collected so far */
 	unsigned npdus;
 	struct bhs_login_req request; /* the one being answered */
 	unsigned waiting;	      /* older sessions that are being ended */
@@ -40,7 +39,7 @@ void login_free(struct conn *c)
 {
 	if (!c->login)
 		return;
-	free(c->login->text);
+	keys_text_free(&c->login->text);
 	free(c->login);
 	c->login = NULL;
 }
@@ -271,19 +270,8 @@ static enum iscsi_login_status check_header(struct conn *c, const struct bhs_log
 
 static int collect(struct login *l, const void *data, size_t len)
 {
-	char *text;
-
-	if (l->text_len + len > MAX_LOGIN_TEXT || ++l->npdus > MAX_LOGIN_PDUS)
-		return -E2BIG;
-	if (!len)
-		return 0;
-	text = realloc(l->text, l->text_len + len);
-	if (!text)
-		return -ENOMEM;
-	memcpy(text + l->text_len, data, len);
-	l->text = text;
-	l->text_len += len;
-	return 0;
+	return ++l->npdus > MAX_LOGIN_PDUS ? -E2BIG
+					   : keys_text_add(&l->text, data, len, MAX_LOGIN_TEXT);
 }
 
 static enum iscsi_login_status negotiate(struct conn *c, char *why_buf, size_t why_cap)
@@ -294,7 +282,7 @@ static enum iscsi_login_status negotiate(struct conn *c, char *why_buf, size_t w
 	l->answer = (struct keys_writer){ .buf = l->answer_buf, .cap = sizeof(l->answer_buf) };
 	switch (params_negotiate(&c->params, &c->reactor->node->offer,
 				 security ? PARAMS_LOGIN_SECURITY : PARAMS_LOGIN_OPERATIONAL,
-				 l->text, l->text_len, &l->answer, why_buf, why_cap)) {
+				 l->text.data, l->text.len, &l->answer, why_buf, why_cap)) {
 	case PARAMS_BAD:
 		return ISCSI_LOGIN_INITIATOR_ERROR;
 	case PARAMS_TOO_LONG:
@@ -302,9 +290,7 @@ static enum iscsi_login_status negotiate(struct conn *c, char *why_buf, size_t w
 	case PARAMS_OK:
 		break;
 	}
-	free(l->text);
-	l->text = NULL;
-	l->text_len = 0;
+	keys_text_free(&l->text);
 	return ISCSI_LOGIN_SUCCESS;
 }
 

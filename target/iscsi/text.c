@@ -4,7 +4,6 @@
 
 #include "backstore/base/log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -20,7 +19,7 @@ enum {
 
 void text_reset(struct conn *c)
 {
-	free(c->text.in);
+	keys_text_free(&c->text.in);
 	free(c->text.out);
 	c->text = (struct text_exchange){ .ttt = ISCSI_NO_TAG };
 }
@@ -34,39 +33,12 @@ static bool is_any(const struct sockaddr_storage *sa)
 	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)sa)->sin6_addr);
 }
 
-static bool is_loopback(const struct sockaddr_storage *sa)
-{
-	if (sa->ss_family == AF_INET)
-		return ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24 == 127;
-	return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
-}
-
-static in_port_t port_of(const struct sockaddr_storage *sa)
-{
-	return sa->ss_family == AF_INET ? ((const struct sockaddr_in *)sa)->sin_port
-					: ((const struct sockaddr_in6 *)sa)->sin6_port;
-}
-
 static void write_address(struct keys_writer *w, const struct sockaddr_storage *sa, in_port_t port)
 {
-	char addr[INET6_ADDRSTRLEN], value[ADDRESS_BYTES];
+	char addr[SOCKADDR_TEXT_BYTES], value[ADDRESS_BYTES];
 
-	if (sa->ss_family == AF_INET) {
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, addr, sizeof(addr));
-		snprintf(value, sizeof(value), "%s:%u,%d", addr, ntohs(port), ISCSI_PORTAL_GROUP);
-	} else {
-		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)sa)->sin6_addr;
-
-		if (IN6_IS_ADDR_V4MAPPED(in6)) {
-			inet_ntop(AF_INET, in6->s6_addr + 12, addr, sizeof(addr));
-			snprintf(value, sizeof(value), "%s:%u,%d", addr, ntohs(port),
-				 ISCSI_PORTAL_GROUP);
-		} else {
-			inet_ntop(AF_INET6, in6, addr, sizeof(addr));
-			snprintf(value, sizeof(value), "[%s]:%u,%d", addr, ntohs(port),
-				 ISCSI_PORTAL_GROUP);
-		}
-	}
+	sockaddr_text(sa, port, addr);
+	snprintf(value, sizeof(value), "%s,%d", addr, ISCSI_PORTAL_GROUP);
 	keys_write(w, "TargetAddress", value);
 }
 
@@ -85,9 +57,9 @@ static void write_addresses(struct conn *c, struct keys_writer *w)
 
 		if (is_any(sa)) {
 			if (known)
-				write_address(w, &here, port_of(sa));
-		} else if (!known || is_loopback(&here) || !is_loopback(sa)) {
-			write_address(w, sa, port_of(sa));
+				write_address(w, &here, sockaddr_port(sa));
+		} else if (!known || sockaddr_is_loopback(&here) || !sockaddr_is_loopback(sa)) {
+			write_address(w, sa, sockaddr_port(sa));
 		}
 	}
 }
@@ -135,23 +107,6 @@ static size_t answer_room(const struct iscsi_node *node)
 }
 
 /* --- requests and answers in pieces ------------------------------------------------------ */
-
-static int collect(struct text_exchange *x, const void *data, size_t len)
-{
-	char *in;
-
-	if (x->in_len + len > MAX_TEXT_BYTES)
-		return -E2BIG;
-	if (!len)
-		return 0;
-	in = realloc(x->in, x->in_len + len);
-	if (!in)
-		return -ENOMEM;
-	memcpy(in + x->in_len, data, len);
-	x->in = in;
-	x->in_len += len;
-	return 0;
-}
 
 /* The next piece of the answer; the exchange is over with the last. */
 static int send_piece(struct conn *c, be32 itt)
@@ -205,8 +160,8 @@ static int negotiate(struct conn *c, be32 itt)
 	}
 	c->text.out = w.buf;
 	c->params.send_targets = false;
-	if (params_negotiate(&c->params, &c->reactor->node->offer, PARAMS_FULL_FEATURE, c->text.in,
-			     c->text.in_len, &w, why, sizeof(why)) != PARAMS_OK) {
+	if (params_negotiate(&c->params, &c->reactor->node->offer, PARAMS_FULL_FEATURE,
+			     c->text.in.data, c->text.in.len, &w, why, sizeof(why)) != PARAMS_OK) {
 		log_warn("%s %s: text request rejected: %s", c->peer, c->session->initiator, why);
 		text_reset(c);
 		conn_reject(c, &c->parser.bhs, ISCSI_REJECT_PROTOCOL);
@@ -234,7 +189,7 @@ int text_pdu(struct conn *c)
 	}
 	if (x->out)
 		return send_piece(c, h->itt);
-	if (collect(x, c->staged, c->parser.data_len)) {
+	if (keys_text_add(&x->in, c->staged, c->parser.data_len, MAX_TEXT_BYTES)) {
 		text_reset(c);
 		conn_reject(c, &c->parser.bhs, ISCSI_REJECT_PROTOCOL);
 		return c->closed ? -1 : 0;

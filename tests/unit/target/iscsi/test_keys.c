@@ -226,13 +226,35 @@ static void test_number(void **state)
 	}
 }
 
+static void text_is_joined_up_to_its_limit(void **state)
+{
+	struct keys_text t = { 0 };
+
+	(void)state;
+	assert_int_equal(keys_text_add(&t, NULL, 0, 8), 0);
+	assert_int_equal(keys_text_add(&t, "abc", 3, 8), 0);
+	assert_int_equal(keys_text_add(&t, "defgh", 5, 8), 0);
+	assert_int_equal(keys_text_add(&t, "i", 1, 8), -E2BIG);
+	assert_int_equal(keys_text_add(&t, "i", SIZE_MAX, 8), -E2BIG);
+	assert_int_equal(t.len, 8);
+	assert_memory_equal(t.data, "abcdefgh", 8);
+	keys_text_free(&t);
+	assert_null(t.data);
+	assert_int_equal(t.len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pairs),	cmocka_unit_test(test_ill_formed),
-		cmocka_unit_test(test_lengths), cmocka_unit_test(test_all_bytes_in_names),
-		cmocka_unit_test(test_write),	cmocka_unit_test(test_write_every_room),
-		cmocka_unit_test(test_list),	cmocka_unit_test(test_number),
+		cmocka_unit_test(text_is_joined_up_to_its_limit),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_ill_formed),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_all_bytes_in_names),
+		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_write_every_room),
+		cmocka_unit_test(test_list),
+		cmocka_unit_test(test_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
