@@ -4,6 +4,7 @@
  * what the disk has is fenced, others may log in. The memory goes when the engine has given back
  * the receive and the send that were under way (conn_release). */
 #include "target/iscsi/conn.h"
+#include "target/iscsi/parked.h"
 #include "target/iscsi/sockaddr.h"
 
 #include "backstore/base/log.h"
@@ -213,7 +214,7 @@ void conn_release(struct conn *c)
 		return;
 	tx_drop(&c->tx);
 	list_del(&c->tx.dirty);
-	dispatch_drop_parked(c);
+	parked_drop(c);
 	login_free(c);
 	text_reset(c);
 	free(c->staged);

@@ -20,7 +20,6 @@ enum conn_state { /* RFC 7143 8.1.3, as the target sees them */
 enum conn_event { EV_LOGIN_REQ, EV_LOGIN_DONE, EV_LOGOUT_REQ, EV_ASK_LOGOUT, EV_LOST };
 
 struct login;
-struct parked;
 
 /* A text negotiation in full feature phase: SendTargets and the like (11.10). */
 struct text_exchange {
@@ -116,13 +115,6 @@ void conn_reject(struct conn *c, const struct bhs *bad, enum iscsi_reject reason
 /* Handlers of PDUs: return 0, or negative after conn_close. */
 int dispatch_header(struct pdu_rx *rx); /* dispatch.c */
 int dispatch_pdu(struct pdu_rx *rx);
-void dispatch_drop_parked(struct conn *c);
-/* A command that waits for its turn will not run. False: there is none with this tag. */
-bool dispatch_forget(struct conn *c, be32 itt);
-/* A number that no command will come with: its turn passes (11.6.1). */
-void dispatch_skip(struct conn *c, uint32_t cmd_sn);
-/* Nor will those for the unit. */
-void dispatch_forget_all(struct conn *c, const struct scsi_lu *lu);
 int login_pdu(struct conn *c); /* login.c */
 void login_free(struct conn *c);
 int text_pdu(struct conn *c); /* text.c */

@@ -2,20 +2,17 @@
  *
  * A PDU comes in two steps: after its header (is it allowed, is it its turn, where do its
  * data go) and when it is whole. Non-immediate PDUs are delivered in the order of CmdSN; one
- * that comes early waits with its data, in copy, for the gap to be filled (RFC 7143 4.2.2.1).
- * On a single TCP connection no real initiator leaves gaps, so that path may be slow. */
+ * that comes early waits in parked.c. */
 #include "target/iscsi/conn.h"
+#include "target/iscsi/parked.h"
 
 #include "backstore/base/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
-	MAX_TEXT_BYTES = 64 << 10,  /* of one Text PDU's data segment */
-	MAX_PARKED_BYTES = 4 << 20, /* of one connection */
-	MAX_PARKED_PDUS = 512,	    /* they are searched one by one */
+	MAX_TEXT_BYTES = 64 << 10, /* of one Text PDU's data segment */
 };
 
 static int stage(struct conn *c, uint32_t max)
@@ -175,25 +172,9 @@ static unsigned opcode(const struct conn *c)
 	return c->parser.bhs.opcode & ISCSI_OPCODE_MASK;
 }
 
-/* --- PDUs before their turn ---------------------------------------------------------- */
-
-struct parked {
-	struct list link;
-	bool forgotten; /* aborted: its turn passes, and nothing happens */
-	bool void_;	/* its number was another's: not even that */
-	struct bhs bhs;
-	uint32_t data_len;
-	uint8_t data[];
-};
-
-static uint32_t cmd_sn_of(const struct bhs *h)
+enum session_order dispatch_take_turn(struct conn *c, const struct bhs *h)
 {
-	return be32_get(((const struct bhs_scsi_cmd *)h)->cmd_sn); /* all have it there */
-}
-
-static enum session_order take_turn(struct conn *c, const struct bhs *h)
-{
-	enum session_order order = session_take_sn(c->session, cmd_sn_of(h));
+	enum session_order order = session_take_sn(c->session, bhs_cmd_sn(h));
 
 	/* What needs no task gives its place in the window back at once. */
 	if (order == SESSION_NOW && (h->opcode & ISCSI_OPCODE_MASK) != ISCSI_SCSI_CMD)
@@ -201,87 +182,12 @@ static enum session_order take_turn(struct conn *c, const struct bhs *h)
 	return order;
 }
 
-static bool is_command(const struct parked *p)
-{
-	return (p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_SCSI_CMD;
-}
-
-/* A parked command with this tag: its Data-Outs wait behind it. */
-static bool is_parked(const struct conn *c, be32 itt)
-{
-	list_for_each (l, &c->parked) {
-		const struct parked *p = list_entry(l, struct parked, link);
-
-		if (is_command(p) && be32_get(p->bhs.itt) == be32_get(itt))
-			return true;
-	}
-	return false;
-}
-
-static int park(struct conn *c)
-{
-	struct pdu_rx *rx = &c->parser;
-	struct parked *p;
-
-	if (c->nparked >= MAX_PARKED_PDUS ||
-	    c->parked_bytes + rx->data_len + sizeof(*p) > MAX_PARKED_BYTES)
-		return conn_protocol_error(c, "too much data ahead of a missing CmdSN");
-	p = calloc(1, sizeof(*p) + rx->data_len);
-	if (!p) {
-		conn_close(c, "out of memory");
-		return -ENOMEM;
-	}
-	p->bhs = rx->bhs;
-	p->data_len = rx->data_len;
-	c->parked_bytes += sizeof(*p) + rx->data_len;
-	c->nparked++;
-	list_add_tail(&c->parked, &p->link);
-	rx->dst[0] = (struct iovec){ p->data, p->data_len };
-	rx->dst_cnt = p->data_len > 0;
-	return 0;
-}
-
-void dispatch_drop_parked(struct conn *c)
-{
-	struct list *l;
-
-	while ((l = list_pop(&c->parked)))
-		free(list_entry(l, struct parked, link));
-	c->parked_bytes = 0;
-	c->nparked = 0;
-}
-
-bool dispatch_forget(struct conn *c, be32 itt)
-{
-	list_for_each (l, &c->parked) {
-		struct parked *p = list_entry(l, struct parked, link);
-
-		if (!is_command(p) || p->forgotten || be32_get(p->bhs.itt) != be32_get(itt))
-			continue;
-		p->forgotten = true;
-		return true;
-	}
-	return false;
-}
-
-void dispatch_forget_all(struct conn *c, const struct scsi_lu *lu)
-{
-	if (!c->session->nexus) /* logged out: nothing will run anyway */
-		return;
-	list_for_each (l, &c->parked) {
-		struct parked *p = list_entry(l, struct parked, link);
-
-		if (is_command(p) && scsi_nexus_lu(c->session->nexus, p->bhs.lun) == lu)
-			p->forgotten = true;
-	}
-}
-
-static int handle_header(struct conn *c)
+int dispatch_run_header(struct conn *c)
 {
 	return table[opcode(c)].header ? table[opcode(c)].header(c) : 0;
 }
 
-static int handle_pdu(struct conn *c)
+int dispatch_run_pdu(struct conn *c)
 {
 	int rc = table[opcode(c)].pdu(c);
 
@@ -289,118 +195,10 @@ static int handle_pdu(struct conn *c)
 	return rc;
 }
 
-/* As though it had been received just now. */
-static int replay(struct conn *c, const struct parked *p)
-{
-	struct pdu_rx *rx = &c->parser;
-	uint32_t at = 0;
-	int rc;
-
-	if (p->void_)
-		return 0;
-	if (p->forgotten) {
-		session_credit(c->session);
-		return 0;
-	}
-	rx->bhs = p->bhs;
-	rx->data_len = p->data_len;
-	rx->ahs_len = 0;
-	rx->dst_cnt = 0;
-	rc = handle_header(c);
-	if (rc || c->last_pdu_queued)
-		return rc;
-	for (int i = 0; i < rx->dst_cnt; i++) {
-		memcpy(rx->dst[i].iov_base, p->data + at, rx->dst[i].iov_len);
-		at += (uint32_t)rx->dst[i].iov_len;
-	}
-	return handle_pdu(c);
-}
-
-static bool is_skipped(const struct conn *c, uint32_t cmd_sn)
-{
-	list_for_each (l, &c->parked) {
-		const struct parked *p = list_entry(l, struct parked, link);
-
-		if (p->forgotten && is_command(p) && cmd_sn_of(&p->bhs) == cmd_sn)
-			return true;
-	}
-	return false;
-}
-
-void dispatch_skip(struct conn *c, uint32_t cmd_sn)
-{
-	struct bhs_scsi_cmd h = {
-		.opcode = ISCSI_SCSI_CMD,
-		.itt = be32_of(ISCSI_NO_TAG),
-		.cmd_sn = be32_of(cmd_sn),
-	};
-	struct parked *p;
-
-	if (is_skipped(c, cmd_sn)) /* so there are no more than the window has numbers */
-		return;
-	p = calloc(1, sizeof(*p));
-	if (!p) {
-		conn_close(c, "out of memory");
-		return;
-	}
-	memcpy(&p->bhs, &h, sizeof(p->bhs));
-	p->forgotten = true;
-	c->parked_bytes += sizeof(*p);
-	c->nparked++;
-	list_add(&c->parked, &p->link); /* before one of this number that has come already */
-}
-
-/* Whether its turn has come, or has passed: a second one of the same number. */
-static bool is_due(struct conn *c, struct parked *p)
-{
-	if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT)
-		return !is_parked(c, p->bhs.itt);
-	switch (take_turn(c, &p->bhs)) {
-	case SESSION_EARLY:
-		return false;
-	case SESSION_IGNORE:
-		p->void_ = true;
-		return true;
-	case SESSION_NOW:
-		break;
-	}
-	return true;
-}
-
-/* The first parked PDU whose turn has come, taken off the list; NULL: none. */
-static struct parked *next_in_order(struct conn *c)
-{
-	list_for_each (l, &c->parked) {
-		struct parked *p = list_entry(l, struct parked, link);
-
-		if (!is_due(c, p))
-			continue;
-		list_del(&p->link);
-		c->parked_bytes -= sizeof(*p) + p->data_len;
-		c->nparked--;
-		return p;
-	}
-	return NULL;
-}
-
-static int unpark(struct conn *c)
-{
-	struct pdu_rx saved = c->parser;
-	struct parked *p;
-	int rc = 0;
-
-	while (!rc && !c->last_pdu_queued && (p = next_in_order(c))) {
-		rc = replay(c, p);
-		free(p);
-	}
-	c->parser = saved;
-	return rc;
-}
-
 /* Nothing else lets a parked PDU's turn come; most would search them for nothing. */
 static bool moves_window(const struct conn *c)
 {
-	if (opcode(c) == ISCSI_TMF_REQ) /* dispatch_skip */
+	if (opcode(c) == ISCSI_TMF_REQ) /* parked_skip */
 		return true;
 	return table[opcode(c)].numbered && !(c->parser.bhs.opcode & ISCSI_IMMEDIATE);
 }
@@ -412,10 +210,10 @@ static enum session_order order_of(struct conn *c)
 	const struct bhs *h = &c->parser.bhs;
 
 	if (!table[opcode(c)].numbered)
-		return is_parked(c, h->itt) ? SESSION_EARLY : SESSION_NOW;
+		return parked_has(c, h->itt) ? SESSION_EARLY : SESSION_NOW;
 	if (h->opcode & ISCSI_IMMEDIATE)
 		return SESSION_NOW;
-	return take_turn(c, h);
+	return dispatch_take_turn(c, h);
 }
 
 static int full_feature_header(struct conn *c)
@@ -431,14 +229,14 @@ static int full_feature_header(struct conn *c)
 	c->rx_order = order_of(c);
 	switch (c->rx_order) {
 	case SESSION_EARLY:
-		return park(c);
+		return parked_add(c);
 	case SESSION_IGNORE:
 		log_debug("%s: CmdSN %u outside of the window, ignored", c->peer,
-			  cmd_sn_of(&c->parser.bhs));
+			  bhs_cmd_sn(&c->parser.bhs));
 		return 0;
 	case SESSION_NOW:
 	default:
-		return handle_header(c);
+		return dispatch_run_header(c);
 	}
 }
 
@@ -484,8 +282,8 @@ int dispatch_pdu(struct pdu_rx *rx)
 							 : ISCSI_REJECT_UNSUPPORTED);
 		return c->closed ? -EPROTO : 0;
 	}
-	rc = handle_pdu(c);
+	rc = dispatch_run_pdu(c);
 	if (!rc && !list_empty(&c->parked) && moves_window(c))
-		rc = unpark(c);
+		rc = parked_replay(c);
 	return rc;
 }

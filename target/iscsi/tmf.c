@@ -5,6 +5,7 @@
  * on a later one. A reset reaches the tasks of every session on every reactor by a message each;
  * the last one to come back sends the answer. */
 #include "target/iscsi/conn.h"
+#include "target/iscsi/parked.h"
 
 #include "backstore/base/log.h"
 
@@ -45,7 +46,7 @@ static unsigned abort_on(struct conn *c, const struct scsi_lu *lu)
 		task_abort(t);
 		n++;
 	}
-	dispatch_forget_all(c, lu);
+	parked_forget_all(c, lu);
 	return n;
 }
 
@@ -56,12 +57,12 @@ static enum iscsi_tmf_response abort_missing(struct conn *c, const struct bhs_tm
 	const struct session *s = c->session;
 	uint32_t sn = be32_get(h->ref_cmd_sn);
 
-	if (dispatch_forget(c, h->ref_itt))
+	if (parked_forget(c, h->ref_itt))
 		return ISCSI_TMF_COMPLETE;
 	if (sn_before(sn, s->exp_cmd_sn) || sn_before(s->max_cmd_sn, sn) ||
 	    !sn_before(sn, be32_get(h->cmd_sn)))
 		return ISCSI_TMF_NO_TASK;
-	dispatch_skip(c, sn);
+	parked_skip(c, sn);
 	return ISCSI_TMF_COMPLETE;
 }
 

@@ -1,0 +1,209 @@
+/* PDUs before their turn.
+ *
+ * Non-immediate PDUs are delivered in the order of CmdSN; one that comes early waits with its
+ * data, in copy, for the gap to be filled (RFC 7143 4.2.2.1), and so do the Data-Outs of a
+ * command that waits. On a single TCP connection no real initiator leaves gaps, so that all of
+ * this may be slow. */
+#include "target/iscsi/parked.h"
+
+#include "target/iscsi/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MAX_PARKED_BYTES = 4 << 20, /* of one connection */
+	MAX_PARKED_PDUS = 512,	    /* they are searched one by one */
+};
+
+struct parked {
+	struct list link;
+	bool forgotten; /* aborted: its turn passes, and nothing happens */
+	bool void_;	/* its number was another's: not even that */
+	struct bhs bhs;
+	uint32_t data_len;
+	uint8_t data[];
+};
+
+static bool is_command(const struct parked *p)
+{
+	return (p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_SCSI_CMD;
+}
+
+bool parked_has(const struct conn *c, be32 itt)
+{
+	list_for_each (l, &c->parked) {
+		const struct parked *p = list_entry(l, struct parked, link);
+
+		if (is_command(p) && be32_get(p->bhs.itt) == be32_get(itt))
+			return true;
+	}
+	return false;
+}
+
+int parked_add(struct conn *c)
+{
+	struct pdu_rx *rx = &c->parser;
+	struct parked *p;
+
+	if (c->nparked >= MAX_PARKED_PDUS ||
+	    c->parked_bytes + rx->data_len + sizeof(*p) > MAX_PARKED_BYTES)
+		return conn_protocol_error(c, "too much data ahead of a missing CmdSN");
+	p = calloc(1, sizeof(*p) + rx->data_len);
+	if (!p) {
+		conn_close(c, "out of memory");
+		return -ENOMEM;
+	}
+	p->bhs = rx->bhs;
+	p->data_len = rx->data_len;
+	c->parked_bytes += sizeof(*p) + rx->data_len;
+	c->nparked++;
+	list_add_tail(&c->parked, &p->link);
+	rx->dst[0] = (struct iovec){ p->data, p->data_len };
+	rx->dst_cnt = p->data_len > 0;
+	return 0;
+}
+
+void parked_drop(struct conn *c)
+{
+	struct list *l;
+
+	while ((l = list_pop(&c->parked)))
+		free(list_entry(l, struct parked, link));
+	c->parked_bytes = 0;
+	c->nparked = 0;
+}
+
+bool parked_forget(struct conn *c, be32 itt)
+{
+	list_for_each (l, &c->parked) {
+		struct parked *p = list_entry(l, struct parked, link);
+
+		if (!is_command(p) || p->forgotten || be32_get(p->bhs.itt) != be32_get(itt))
+			continue;
+		p->forgotten = true;
+		return true;
+	}
+	return false;
+}
+
+void parked_forget_all(struct conn *c, const struct scsi_lu *lu)
+{
+	if (!c->session->nexus) /* logged out: nothing will run anyway */
+		return;
+	list_for_each (l, &c->parked) {
+		struct parked *p = list_entry(l, struct parked, link);
+
+		if (is_command(p) && scsi_nexus_lu(c->session->nexus, p->bhs.lun) == lu)
+			p->forgotten = true;
+	}
+}
+
+/* As though it had been received just now. */
+static int replay(struct conn *c, const struct parked *p)
+{
+	struct pdu_rx *rx = &c->parser;
+	uint32_t at = 0;
+	int rc;
+
+	if (p->void_)
+		return 0;
+	if (p->forgotten) {
+		session_credit(c->session);
+		return 0;
+	}
+	rx->bhs = p->bhs;
+	rx->data_len = p->data_len;
+	rx->ahs_len = 0;
+	rx->dst_cnt = 0;
+	rc = dispatch_run_header(c);
+	if (rc || c->last_pdu_queued)
+		return rc;
+	for (int i = 0; i < rx->dst_cnt; i++) {
+		memcpy(rx->dst[i].iov_base, p->data + at, rx->dst[i].iov_len);
+		at += (uint32_t)rx->dst[i].iov_len;
+	}
+	return dispatch_run_pdu(c);
+}
+
+static bool is_skipped(const struct conn *c, uint32_t cmd_sn)
+{
+	list_for_each (l, &c->parked) {
+		const struct parked *p = list_entry(l, struct parked, link);
+
+		if (p->forgotten && is_command(p) && bhs_cmd_sn(&p->bhs) == cmd_sn)
+			return true;
+	}
+	return false;
+}
+
+void parked_skip(struct conn *c, uint32_t cmd_sn)
+{
+	struct bhs_scsi_cmd h = {
+		.opcode = ISCSI_SCSI_CMD,
+		.itt = be32_of(ISCSI_NO_TAG),
+		.cmd_sn = be32_of(cmd_sn),
+	};
+	struct parked *p;
+
+	if (is_skipped(c, cmd_sn)) /* so there are no more than the window has numbers */
+		return;
+	p = calloc(1, sizeof(*p));
+	if (!p) {
+		conn_close(c, "out of memory");
+		return;
+	}
+	memcpy(&p->bhs, &h, sizeof(p->bhs));
+	p->forgotten = true;
+	c->parked_bytes += sizeof(*p);
+	c->nparked++;
+	list_add(&c->parked, &p->link); /* before one of this number that has come already */
+}
+
+/* Whether its turn has come, or has passed: a second one of the same number. */
+static bool is_due(struct conn *c, struct parked *p)
+{
+	if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT)
+		return !parked_has(c, p->bhs.itt);
+	switch (dispatch_take_turn(c, &p->bhs)) {
+	case SESSION_EARLY:
+		return false;
+	case SESSION_IGNORE:
+		p->void_ = true;
+		return true;
+	case SESSION_NOW:
+		break;
+	}
+	return true;
+}
+
+/* The first parked PDU whose turn has come, taken off the list; NULL: none. */
+static struct parked *next_in_order(struct conn *c)
+{
+	list_for_each (l, &c->parked) {
+		struct parked *p = list_entry(l, struct parked, link);
+
+		if (!is_due(c, p))
+			continue;
+		list_del(&p->link);
+		c->parked_bytes -= sizeof(*p) + p->data_len;
+		c->nparked--;
+		return p;
+	}
+	return NULL;
+}
+
+int parked_replay(struct conn *c)
+{
+	struct pdu_rx saved = c->parser;
+	struct parked *p;
+	int rc = 0;
+
+	while (!rc && !c->last_pdu_queued && (p = next_in_order(c))) {
+		rc = replay(c, p);
+		free(p);
+	}
+	c->parser = saved;
+	return rc;
+}

@@ -1,0 +1,31 @@
+/* PDUs that came before their turn, and what they need of dispatch.c. */
+#pragma once
+
+#include "target/iscsi/session.h"
+
+struct scsi_lu;
+
+/* A command with this tag waits: its Data-Outs wait behind it. */
+bool parked_has(const struct conn *c, be32 itt);
+/* The PDU whose header has just come: its data segment is received into a copy. Returns 0, or
+ * negative after conn_close. */
+int parked_add(struct conn *c);
+/* Delivers those whose turn has come. */
+int parked_replay(struct conn *c);
+void parked_drop(struct conn *c);
+/* A command that waits for its turn will not run. False: there is none with this tag. */
+bool parked_forget(struct conn *c, be32 itt);
+/* Nor will those for the unit. */
+void parked_forget_all(struct conn *c, const struct scsi_lu *lu);
+/* A number that no command will come with: its turn passes (11.6.1). */
+void parked_skip(struct conn *c, uint32_t cmd_sn);
+
+static inline uint32_t bhs_cmd_sn(const struct bhs *h)
+{
+	return be32_get(((const struct bhs_scsi_cmd *)h)->cmd_sn); /* all have it there */
+}
+
+/* dispatch.c: the steps of a PDU in the connection's parser. The last two return as parked_add. */
+enum session_order dispatch_take_turn(struct conn *c, const struct bhs *h);
+int dispatch_run_header(struct conn *c);
+int dispatch_run_pdu(struct conn *c);
