@@ -3,14 +3,13 @@
  *   main ── server_start ──▶ volumes, portals, one thread a reactor ──▶ serving
  *        ── server_stop ───▶ drain on every reactor ──▶ flush of every volume ──▶ join
  *
- * Portals are listened to on the first reactor; a connection goes to the reactor that had the
- * fewest commands in the last second, whatever its target, so that one busy
- * volume with several sessions uses all cores. */
+ * Portals are listened to on the first reactor, which places connections (placement.c). */
 #include "target/server.h"
 
 #include "backstore/backstore.h"
 #include "backstore/base/log.h"
 #include "target/iscsi/reactor.h"
+#include "target/placement.h"
 #include "target/portals.h"
 #include "target/volumes.h"
 
@@ -40,8 +39,6 @@ struct reactor_thread {
 	int error; /* of its start */
 	atomic_bool stop;
 	struct io_msg drain_msg, stop_msg;
-	uint64_t seen_commands; /* first reactor's view, for placing */
-	uint64_t rate;
 };
 
 struct flush {
@@ -63,79 +60,23 @@ struct server {
 
 	/* of the first reactor */
 	struct io_listener listeners[CONFIG_MAX_LISTEN];
-	uint64_t rated_ns;
+	struct placement placement;
 	struct io_msg flush_msg;
 	struct flush *flushes;
 	unsigned flushing;
 	atomic_int flush_error;
 };
 
-/* --- placing connections ------------------------------------------------------------- */
-
-struct arrival {
-	struct io_msg msg;
-	struct iscsi_reactor *where;
-	int fd;
-};
-
-static void arrived(struct io_msg *m)
-{
-	struct arrival *a = container_of(m, struct arrival, msg);
-
-	iscsi_reactor_adopt(a->where, a->fd);
-	free(a);
-}
-
-/* Commands per interval of a second or more; old enough to be true, young enough to matter. */
-static void update_rates(struct server *s, uint64_t now)
-{
-	if (now - s->rated_ns < UINT64_C(1000000000))
-		return;
-	s->rated_ns = now;
-	for (unsigned i = 0; i < s->nthreads; i++) {
-		struct reactor_thread *t = &s->threads[i];
-		uint64_t n = atomic_load_explicit(&t->iscsi->ncommands, memory_order_relaxed);
-
-		t->rate = n - t->seen_commands;
-		t->seen_commands = n;
-	}
-}
-
-static struct iscsi_reactor *place(struct server *s)
-{
-	struct reactor_thread *best = &s->threads[0];
-
-	for (unsigned i = 1; i < s->nthreads; i++) {
-		struct reactor_thread *t = &s->threads[i];
-		uint32_t conns = atomic_load_explicit(&t->iscsi->nconns, memory_order_relaxed);
-		uint32_t least = atomic_load_explicit(&best->iscsi->nconns, memory_order_relaxed);
-
-		if (t->rate < best->rate || (t->rate == best->rate && conns < least))
-			best = t;
-	}
-	return best->iscsi;
-}
+/* --- connections -------------------------------------------------------------------------- */
 
 static void on_accept(struct io_listener *l, int fd)
 {
 	struct server *s = l->owner;
-	struct arrival *a;
 
-	if (fd < 0) {
+	if (fd < 0)
 		log_error("cannot accept a connection: %s", strerror(-fd));
-		return;
-	}
-	a = malloc(sizeof(*a));
-	if (!a) {
-		log_error("cannot accept a connection: out of memory");
-		close(fd);
-		return;
-	}
-	update_rates(s, io_now_ns(l->io));
-	*a = (struct arrival){ .msg.run = arrived, .where = place(s), .fd = fd };
-	/* counted here, so that a burst of logins spreads before any of them runs */
-	atomic_fetch_add_explicit(&a->where->nconns, 1, memory_order_relaxed);
-	io_post(a->where->io, &a->msg);
+	else
+		placement_take(&s->placement, io_now_ns(l->io), fd);
 }
 
 static void listener_ended(struct io_listener *l)
@@ -285,6 +226,7 @@ int server_start(struct server **out, const struct config *cfg, char *why, size_
 	s->node.allow = cfg->allow;
 	s->node.nallow = cfg->nallow;
 	s->node.nreactors = s->nthreads;
+	s->placement.node = &s->node;
 	rc = volumes_open(&s->volumes, cfg, &s->node, why, why_cap);
 	if (!rc)
 		rc = portals_open(&s->portals, cfg, &s->node, why, why_cap);
