@@ -3,7 +3,7 @@
 #include "backstore/base/crc32c.h"
 #include "tests/unit/backstore/base/unit.h"
 
-enum { LONG = 70000 };
+#define LONG ((size_t)70000)
 
 /* RFC 7143 appendix A.4 (RFC 3720 B.4): the bytes as they follow the data on the wire. */
 static const struct {
@@ -60,7 +60,7 @@ static void in_pieces(void **state)
 	(void)state;
 	assert_non_null(data);
 	srand(3);
-	for (int i = 0; i < LONG; i++)
+	for (size_t i = 0; i < LONG; i++)
 		data[i] = (uint8_t)(rand() >> 7);
 	whole = crc32c_add(CRC32C_START, data, LONG);
 	for (unsigned seed = 0; seed < 100; seed++) {
@@ -69,7 +69,8 @@ static void in_pieces(void **state)
 
 		srand(seed);
 		while (at < LONG) {
-			size_t n = MIN((size_t)LONG - at, (size_t)rand() % (seed % 2 ? 30 : 9000));
+			size_t cut = (size_t)rand() % (seed % 2 ? 30 : 9000);
+			size_t n = MIN(LONG - at, cut);
 
 			crc = crc32c_add(crc, data + at, n);
 			at += n;
