@@ -48,11 +48,23 @@ static bool only_nuls_left(const struct keys_reader *r)
 	return true;
 }
 
-int keys_read(struct keys_reader *r, char name[static KEY_NAME_MAX + 1],
-	      char value[static KEY_VALUE_MAX + 1])
+static bool value_is_valid(const char *value)
+{
+	for (;;) {
+		size_t len = strcspn(value, ",");
+
+		if (len > KEY_VALUE_MAX)
+			return false;
+		if (value[len] == '\0')
+			return true;
+		value += len + 1;
+	}
+}
+
+int keys_read(struct keys_reader *r, char name[static KEY_NAME_MAX + 1], const char **value)
 {
 	const char *nul, *equals;
-	size_t name_len, value_len;
+	size_t name_len;
 
 	if (only_nuls_left(r)) {
 		r->at = r->end;
@@ -65,12 +77,11 @@ int keys_read(struct keys_reader *r, char name[static KEY_NAME_MAX + 1],
 	if (!equals)
 		return -EPROTO;
 	name_len = (size_t)(equals - r->at);
-	value_len = (size_t)(nul - equals) - 1;
-	if (!name_is_valid(r->at, name_len) || value_len > KEY_VALUE_MAX)
+	if (!name_is_valid(r->at, name_len) || !value_is_valid(equals + 1))
 		return -EPROTO;
 	memcpy(name, r->at, name_len);
 	name[name_len] = '\0';
-	memcpy(value, equals + 1, value_len + 1);
+	*value = equals + 1;
 	r->at = nul + 1;
 	return 1;
 }

@@ -11,7 +11,7 @@
 
 enum {
 	KEY_NAME_MAX = 63,   /* 6.1 */
-	KEY_VALUE_MAX = 255, /* 6.1: unless the key says otherwise */
+	KEY_VALUE_MAX = 255, /* 6.1: one value, unless the key says otherwise; a list has many */
 };
 
 /* Cursor over a whole text (all PDUs of one negotiation joined). */
@@ -20,11 +20,13 @@ struct keys_reader {
 };
 
 void keys_read_init(struct keys_reader *r, const void *text, size_t len);
-/* Copies the next pair, NUL-ended. Returns 1; 0 at the end; -EPROTO for a pair without
- * '=', with an empty or overlong or ill-formed name, an overlong value, or not ended by NUL.
- * NULs behind the last pair are the end, too: padding that was counted as data. */
+/* The next pair: its name copied, its value where it is in the text; both NUL-ended. Returns 1;
+ * 0 at the end; -EPROTO for a pair without '=', with an empty or overlong or ill-formed name, an
+ * overlong value, or not ended by NUL. A value may be a list of any length, each element of which
+ * is at most KEY_VALUE_MAX long. NULs behind the last pair are the end, too: padding that was
+ * counted as data. */
 int keys_read(struct keys_reader *r, char name[static KEY_NAME_MAX + 1],
-	      char value[static KEY_VALUE_MAX + 1]) MUST_CHECK;
+	      const char **value) MUST_CHECK;
 
 struct keys_writer {
 	char *buf;

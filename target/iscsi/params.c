@@ -110,12 +110,13 @@ static void explain(char *buf, size_t cap, const char *name, const char *value, 
 static enum params_result one_turn(struct negotiation *n, enum turn turn, const void *text,
 				   size_t len, char *why_buf, size_t why_cap)
 {
-	char name[KEY_NAME_MAX + 1], value[KEY_VALUE_MAX + 1];
+	char name[KEY_NAME_MAX + 1];
 	struct keys_reader reader;
+	const char *value;
 	int rc;
 
 	keys_read_init(&reader, text, len);
-	while ((rc = keys_read(&reader, name, value)) > 0) {
+	while ((rc = keys_read(&reader, name, &value)) > 0) {
 		const struct key *k = params_key_find(name);
 		const char *wrong = NULL;
 

@@ -137,6 +137,32 @@ static const char *take_auth_method(struct negotiation *n, const struct key *k, 
 	return take_list(n, k, value);
 }
 
+/* 13.23: the first of theirs that we know, and all of RFC 7143's are. */
+static const char *take_task_reporting(struct negotiation *n, const struct key *k,
+				       const char *value)
+{
+	static const char *const names[] = {
+		[TASK_REPORTING_RFC3720] = "RFC3720",
+		[TASK_REPORTING_RESPONSE_FENCE] = "ResponseFence",
+		[TASK_REPORTING_FAST_ABORT] = "FastAbort",
+	};
+
+	for (const char *at = value;; at++) {
+		size_t len = strcspn(at, ",");
+
+		for (uint32_t i = 0; i < ARRAY_SIZE(names); i++) {
+			if (len != strlen(names[i]) || memcmp(at, names[i], len) != 0)
+				continue;
+			*params_key_num(n->p, k) = i;
+			keys_write(n->answer, k->name, names[i]);
+			return NULL;
+		}
+		at += len;
+		if (!*at)
+			return params_reject(n, k);
+	}
+}
+
 /* 13.25: MUST NOT be NotUnderstood. "No" (which it allows) rather than "Reject" (which it
  * prefers): initiators of RFC 3720 offer "No" and want to read it back. */
 static const char *take_marker(struct negotiation *n, const struct key *k, const char *value)
@@ -191,6 +217,8 @@ static const char *take_alias(struct negotiation *n, const struct key *k, const 
 	bool utf8 = text_is_utf8(value);
 	size_t i;
 
+	if (strlen(value) > KEY_VALUE_MAX)
+		return "is too long";
 	for (i = 0; value[i]; i++) {
 		uint8_t c = (uint8_t)value[i];
 
@@ -305,8 +333,9 @@ static const struct key table[] = {
 	BOOL(DataPDUInOrder, take_or, LEADING, true),				/* 13.18 */
 	BOOL(DataSequenceInOrder, take_or, LEADING, true),			/* 13.19 */
 	NUM(ErrorRecoveryLevel, take_min, IN_OPERATIONAL, 0, 2, 0),		/* 13.20 */
-	LIST(TaskReporting, take_list, LEADING, "RFC3720"),			/* 13.23 */
-	NUM(iSCSIProtocolLevel, take_min, LEADING, 0, 31, 1),			/* 13.24 */
+	{ "TaskReporting", LEADING, TURN_OFFERED, take_task_reporting, FIELD(TaskReporting),
+	  0, 0, 0, FIXED, NULL },						/* 13.23 */
+	NUM(iSCSIProtocolLevel, take_min, LEADING, 0, 31, 2),			/* 13.24 */
 	PLAIN(OFMarker, take_marker, IN_OPERATIONAL),				/* 13.25 */
 	PLAIN(IFMarker, take_marker, IN_OPERATIONAL),
 	PLAIN(OFMarkInt, take_marker_interval, IN_OPERATIONAL),

@@ -24,7 +24,7 @@ static const struct params_offer offers[] = {
 
 static void check_params(const struct params *p, const struct params_offer *ours)
 {
-	REQUIRE(p->MaxConnections == 1 && p->ErrorRecoveryLevel == 0 && p->TaskReporting == 0);
+	REQUIRE(p->MaxConnections == 1 && p->ErrorRecoveryLevel == 0 && p->TaskReporting <= 2);
 	REQUIRE(p->MaxBurstLength >= 512 && p->MaxBurstLength < 1u << 24);
 	REQUIRE(p->FirstBurstLength >= 512 && p->FirstBurstLength < 1u << 24);
 	REQUIRE(p->MaxBurstLength <= MAX(ours->MaxBurstLength, 262144u));
@@ -33,7 +33,7 @@ static void check_params(const struct params *p, const struct params_offer *ours
 	REQUIRE(p->MaxOutstandingR2T >= 1);
 	REQUIRE(p->MaxOutstandingR2T <= ours->MaxOutstandingR2T);
 	REQUIRE(p->DefaultTime2Wait <= 3600 && p->DefaultTime2Retain <= 20);
-	REQUIRE(p->iSCSIProtocolLevel <= 1);
+	REQUIRE(p->iSCSIProtocolLevel <= 2);
 	REQUIRE(p->DataPDUInOrder && p->DataSequenceInOrder);
 	REQUIRE(!p->header_digest && !p->data_digest);
 	REQUIRE(p->InitialR2T || !ours->InitialR2T);
@@ -49,11 +49,12 @@ static void check_params(const struct params *p, const struct params_offer *ours
 
 static bool asked(const uint8_t *text, size_t len, const char *want)
 {
-	char name[KEY_NAME_MAX + 1], value[KEY_VALUE_MAX + 1];
+	char name[KEY_NAME_MAX + 1];
 	struct keys_reader r;
+	const char *value;
 
 	keys_read_init(&r, text, len);
-	while (keys_read(&r, name, value) > 0)
+	while (keys_read(&r, name, &value) > 0)
 		if (strcmp(name, want) == 0)
 			return true;
 	return false;
@@ -61,12 +62,13 @@ static bool asked(const uint8_t *text, size_t len, const char *want)
 
 static void check_answers(const struct keys_writer *w, const uint8_t *text, size_t len)
 {
-	char name[KEY_NAME_MAX + 1], value[KEY_VALUE_MAX + 1];
+	char name[KEY_NAME_MAX + 1];
 	struct keys_reader r;
+	const char *value;
 	int rc;
 
 	keys_read_init(&r, w->buf, w->len);
-	while ((rc = keys_read(&r, name, value)) > 0) {
+	while ((rc = keys_read(&r, name, &value)) > 0) {
 		REQUIRE(value[0]);
 		REQUIRE(asked(text, len, name));
 	}
@@ -75,15 +77,16 @@ static void check_answers(const struct keys_writer *w, const uint8_t *text, size
 
 static void declare(struct params *p, const struct params_offer *ours)
 {
-	char name[KEY_NAME_MAX + 1], value[KEY_VALUE_MAX + 1], buf[256];
+	char name[KEY_NAME_MAX + 1], buf[256];
 	struct keys_writer w = { .buf = buf, .cap = sizeof(buf) };
 	struct keys_reader r;
+	const char *value;
 	int rc;
 
 	params_declare(p, ours, &w);
 	REQUIRE(!w.overflow);
 	keys_read_init(&r, buf, w.len);
-	while ((rc = keys_read(&r, name, value)) > 0)
+	while ((rc = keys_read(&r, name, &value)) > 0)
 		REQUIRE(strcmp(value, "Reject") != 0);
 	REQUIRE(rc == 0);
 }
