@@ -36,6 +36,7 @@ int iscsi_reactor_new(struct iscsi_reactor **out, struct iscsi_node *node, struc
 	list_init(&r->dirty);
 	list_init(&r->free_tasks);
 	list_init(&r->task_blocks);
+	list_init(&r->busy_units);
 	io->before_submit = send_gathered;
 	io->before_submit_arg = r;
 	*out = r;

@@ -95,6 +95,7 @@ struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
 	t->cmd.nexus = s->nexus;
 	t->cmd.io = r->io;
 	t->cmd.pool = r->pool;
+	t->cmd.busy = &r->busy_units;
 	t->cmd.done = command_done;
 	memcpy(t->cmd.lun, h->lun, sizeof(t->cmd.lun));
 	memcpy(t->cmd.cdb, h->cdb, sizeof(t->cmd.cdb));
@@ -215,16 +216,7 @@ static void tick(struct io_timer *timer)
 	struct iscsi_reactor *r = container_of(timer, struct iscsi_reactor, tick);
 	uint64_t now = io_now_ns(r->io);
 
-	list_for_each (l, &r->node->targets) {
-		struct scsi_target *st = list_entry(l, struct iscsi_target, link)->scsi;
-
-		for (unsigned lun = 0; lun < SCSI_MAX_LUNS; lun++) {
-			struct scsi_lu *lu = scsi_target_lu(st, lun);
-
-			if (lu && scsi_lu_is_busy(lu, r->io))
-				scsi_lu_fence_slow(lu, r->io, now);
-		}
-	}
+	scsi_fence_slow(&r->busy_units, r->io, now);
 	if (r->nrunning)
 		io_timer_set(r->io, timer, now + TICK_NS);
 }

@@ -24,18 +24,29 @@
  * and begun to write by another one. */
 #define SLOW_NS UINT64_C(1000000000)
 
-size_t scsi_cmd_put(struct scsi_cmd *cmd, const void *src, size_t len)
+size_t scsi_cmd_put_at(struct scsi_cmd *cmd, size_t at, const void *src, size_t len)
 {
 	const uint8_t *from = src;
 	size_t done = 0;
 
 	for (int i = 0; i < cmd->iovcnt && done < len; i++) {
-		size_t n = MIN(cmd->iov[i].iov_len, len - done);
+		size_t room = cmd->iov[i].iov_len, n;
 
-		memcpy(cmd->iov[i].iov_base, from + done, n);
+		if (at >= room) {
+			at -= room;
+			continue;
+		}
+		n = MIN(room - at, len - done);
+		memcpy((uint8_t *)cmd->iov[i].iov_base + at, from + done, n);
 		done += n;
+		at = 0;
 	}
 	return done;
+}
+
+size_t scsi_cmd_put(struct scsi_cmd *cmd, const void *src, size_t len)
+{
+	return scsi_cmd_put_at(cmd, 0, src, len);
 }
 
 size_t scsi_cmd_get(const struct scsi_cmd *cmd, size_t at, void *dst, size_t len)
@@ -107,9 +118,9 @@ static bool admit(struct scsi_cmd *cmd)
 		return false;
 	}
 	if (lu && !(op && op->flags & OP_NO_UA) &&
-	    unlikely(atomic_load_explicit(&cmd->nexus->luns[cmd->lun_number].ua,
+	    unlikely(atomic_load_explicit(&cmd->nexus->luns[cmd->lu_place].ua,
 					  memory_order_relaxed))) {
-		sense_fail_ua(cmd, scsi_nexus_take_ua(cmd->nexus, cmd->lun_number));
+		sense_fail_ua(cmd, scsi_nexus_take_ua(cmd->nexus, cmd->lu_place));
 		return false;
 	}
 	if (!admit_op(cmd, in_action))
@@ -190,12 +201,12 @@ static void reset_result(struct scsi_cmd *cmd)
 
 enum scsi_next scsi_cmd_start(struct scsi_cmd *cmd)
 {
-	int number = scsi_lun_number(cmd->lun);
+	int place = scsi_target_place(cmd->nexus->target, cmd->lun);
 	const struct scsi_op *op;
 
 	reset_result(cmd);
-	cmd->lu = number < 0 ? NULL : scsi_target_lu(cmd->nexus->target, (unsigned)number);
-	cmd->lun_number = cmd->lu ? (unsigned)number : 0;
+	cmd->lu = place < 0 ? NULL : cmd->nexus->target->lus[place];
+	cmd->lu_place = (unsigned)MAX(place, 0);
 	if (!admit(cmd))
 		goto ended;
 	op = cmd->op;
@@ -296,8 +307,11 @@ static void go(struct scsi_cmd *cmd)
 	cmd->state = CMD_RUNNING;
 	cmd->started_ns = io_now_ns(cmd->io);
 	r->running++;
-	if (scsi_cmd_writes(cmd))
+	if (scsi_cmd_writes(cmd)) {
 		list_add_tail(&r->writes, &cmd->link);
+		if (unlikely(list_empty(&r->busy)))
+			list_add_tail(cmd->busy, &r->busy);
+	}
 	if (!cmd->op->step(cmd)) {
 		retire(cmd);
 		end_later(cmd);
@@ -312,7 +326,7 @@ void scsi_cmd_run(struct scsi_cmd *cmd)
 		cmd->state = CMD_DEFERRED;
 		param_run(cmd);
 		end_later(cmd);
-	} else if (!op->step || (op->begin && !op->begin(cmd))) {
+	} else if ((op->begin && !op->begin(cmd)) || !op->step) {
 		end_later(cmd);
 	} else if (!(op->flags & OP_RANGE) || !fence_wait(cmd)) {
 		go(cmd);
@@ -359,5 +373,17 @@ void scsi_lu_fence_slow(struct scsi_lu *lu, struct io *io, uint64_t now_ns)
 			break;
 		if (!cmd->fenced)
 			fence_set(cmd);
+	}
+}
+
+void scsi_fence_slow(struct list *busy, struct io *io, uint64_t now_ns)
+{
+	list_for_each_safe (at, busy) {
+		struct lu_reactor *r = list_entry(at, struct lu_reactor, busy);
+
+		if (list_empty(&r->writes))
+			list_del(&r->busy); /* here and not with each write that ends */
+		else
+			scsi_lu_fence_slow(r->lu, io, now_ns);
 	}
 }

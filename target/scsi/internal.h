@@ -7,8 +7,10 @@
 
 /* --- units and nexuses (lu.c) --------------------------------------------------- */
 
-struct lu_reactor {	       /* belongs to one reactor; a cache line of its own */
+struct lu_reactor { /* belongs to one reactor; a cache line of its own */
+	struct scsi_lu *lu;
 	struct list writes;    /* running commands that write, oldest first */
+	struct list busy;      /* in the reactor's list, if there are any, or were not long ago */
 	unsigned long running; /* commands that the backstore has */
 } __attribute__((aligned(128)));
 
@@ -36,8 +38,10 @@ struct scsi_lu {
 };
 
 struct scsi_target {
-	struct scsi_lu *lus[SCSI_MAX_LUNS];
-	unsigned limit; /* the highest LUN there is, and one */
+	struct scsi_lu **lus; /* by place, in the order of adding */
+	unsigned nlus;
+	uint16_t *places; /* by LUN: the place and one, 0 = no unit; as long as needed */
+	unsigned limit;	  /* the highest LUN there is, and one */
 };
 
 struct nexus_lun {
@@ -48,7 +52,7 @@ struct nexus_lun {
 
 struct scsi_nexus {
 	struct scsi_target *target;
-	struct nexus_lun luns[];
+	struct nexus_lun luns[]; /* by place in the target */
 };
 
 static inline struct lu_reactor *lu_reactor(struct scsi_lu *lu, const struct io *io)
@@ -57,10 +61,10 @@ static inline struct lu_reactor *lu_reactor(struct scsi_lu *lu, const struct io 
 	return &lu->reactors[io->index];
 }
 
-/* The number that an 8-byte LUN field holds; -1: none that we have (SAM-5 4.7). */
-int scsi_lun_number(const uint8_t lun[8]);
+/* The place of the unit that an 8-byte LUN field addresses; -1: none (SAM-5 4.7). */
+int scsi_target_place(const struct scsi_target *t, const uint8_t lun[8]);
 /* Takes the most important pending unit attention, 0 = none. */
-unsigned scsi_nexus_take_ua(struct scsi_nexus *n, unsigned lun);
+unsigned scsi_nexus_take_ua(struct scsi_nexus *n, unsigned place);
 void scsi_nexus_clear_ua(struct scsi_nexus *n, unsigned ua);
 
 /* A range of blocks that a command touches. */
@@ -89,10 +93,11 @@ static inline bool scsi_cmd_writes(const struct scsi_cmd *cmd)
 	return (cmd->op->flags & (OP_WRITES | OP_RANGE)) == (OP_WRITES | OP_RANGE);
 }
 
-/* Copies between the command's buffers and plain memory, at most what both hold;
- * return the bytes copied. */
 /* @len contiguous bytes (at most POOL_MAX_BYTES) of the budget for the command itself. False:
  * there is no room, and the status says so. */
 bool scsi_cmd_take_work(struct scsi_cmd *cmd, uint32_t len);
+/* Copies between the command's buffers and plain memory, at most what both hold;
+ * return the bytes copied. */
+size_t scsi_cmd_put_at(struct scsi_cmd *cmd, size_t at, const void *src, size_t len);
 size_t scsi_cmd_put(struct scsi_cmd *cmd, const void *src, size_t len);
 size_t scsi_cmd_get(const struct scsi_cmd *cmd, size_t at, void *dst, size_t len);

@@ -1,6 +1,9 @@
 /* Logical units, the targets that show them, and the nexuses that use them.
  *
- *    target ──▶ LUN 0..255 ──▶ unit ◀── nexus_lun ── nexus
+ *    target ──▶ LUN ──▶ place ──▶ unit ◀── nexus_lun ── nexus
+ *
+ * LUNs may be as far apart as they like: only a target's table of places, two bytes a number, is as
+ * long as its highest one; what a nexus has is counted by units.
  *
  * A unit may stand behind several targets and LUNs. It knows every (nexus, LUN) that
  * reaches it, to post unit attentions there: the list is under a mutex, the pending
@@ -20,8 +23,12 @@ static int lu_init_reactors(struct scsi_lu *lu, unsigned n)
 		return -ENOMEM;
 	lu->nreactors = n;
 	for (unsigned i = 0; i < n; i++) {
-		list_init(&lu->reactors[i].writes);
-		lu->reactors[i].running = 0;
+		struct lu_reactor *r = &lu->reactors[i];
+
+		r->lu = lu;
+		list_init(&r->writes);
+		list_init(&r->busy);
+		r->running = 0;
 	}
 	return 0;
 }
@@ -94,45 +101,79 @@ int scsi_target_new(struct scsi_target **out)
 
 void scsi_target_free(struct scsi_target *t)
 {
+	free(t->lus);
+	free(t->places);
 	free(t);
+}
+
+static int reach(struct scsi_target *t, unsigned limit)
+{
+	uint16_t *more;
+
+	if (limit <= t->limit)
+		return 0;
+	more = realloc(t->places, limit * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	memset(more + t->limit, 0, (limit - t->limit) * sizeof(*more));
+	t->places = more;
+	t->limit = limit;
+	return 0;
 }
 
 int scsi_target_add(struct scsi_target *t, unsigned lun, struct scsi_lu *lu)
 {
+	struct scsi_lu **more;
+
 	if (lun >= SCSI_MAX_LUNS)
 		return -ERANGE;
-	if (t->lus[lun])
+	if (lun < t->limit && t->places[lun])
 		return -EEXIST;
-	t->lus[lun] = lu;
-	t->limit = MAX(t->limit, lun + 1);
+	more = realloc(t->lus, (t->nlus + 1) * sizeof(struct scsi_lu *));
+	if (!more)
+		return -ENOMEM;
+	t->lus = more;
+	if (reach(t, lun + 1))
+		return -ENOMEM;
+	t->lus[t->nlus++] = lu;
+	t->places[lun] = (uint16_t)t->nlus;
 	return 0;
 }
 
-struct scsi_lu *scsi_target_lu(const struct scsi_target *t, unsigned lun)
+int scsi_target_place(const struct scsi_target *t, const uint8_t lun[8])
 {
-	return lun < SCSI_MAX_LUNS ? t->lus[lun] : NULL;
+	static const uint8_t no_more[6];
+	unsigned number;
+
+	if (memcmp(lun + 2, no_more, sizeof(no_more)) != 0)
+		return -1; /* hierarchical: further levels */
+	number = get_be16(lun);
+	/* peripheral device addressing is for bus 0 only, and its numbers are those of flat space
+	 * addressing; an initiator may use either below 256 */
+	if (number >> 14 == 1)
+		number &= SCSI_MAX_LUNS - 1;
+	else if (number > UINT8_MAX)
+		return -1;
+	return number < t->limit ? t->places[number] - 1 : -1;
 }
 
 /* --- nexus ---------------------------------------------------------------------- */
 
 int scsi_nexus_new(struct scsi_nexus **out, struct scsi_target *t)
 {
-	struct scsi_nexus *n = calloc(1, sizeof(*n) + t->limit * sizeof(n->luns[0]));
+	struct scsi_nexus *n = calloc(1, sizeof(*n) + t->nlus * sizeof(n->luns[0]));
 
 	if (!n)
 		return -ENOMEM;
 	n->target = t;
-	for (unsigned i = 0; i < t->limit; i++) {
+	for (unsigned i = 0; i < t->nlus; i++) {
 		struct nexus_lun *nl = &n->luns[i];
-		struct scsi_lu *lu = t->lus[i];
 
-		if (!lu)
-			continue;
 		nl->nexus = n;
 		atomic_store(&nl->ua, SCSI_UA_POWER_ON);
-		pthread_mutex_lock(&lu->nexus_lock);
-		list_add_tail(&lu->nexuses, &nl->link);
-		pthread_mutex_unlock(&lu->nexus_lock);
+		pthread_mutex_lock(&t->lus[i]->nexus_lock);
+		list_add_tail(&t->lus[i]->nexuses, &nl->link);
+		pthread_mutex_unlock(&t->lus[i]->nexus_lock);
 	}
 	*out = n;
 	return 0;
@@ -142,14 +183,10 @@ void scsi_nexus_free(struct scsi_nexus *n)
 {
 	const struct scsi_target *t = n->target;
 
-	for (unsigned i = 0; i < t->limit; i++) {
-		struct scsi_lu *lu = t->lus[i];
-
-		if (!lu || !n->luns[i].nexus)
-			continue;
-		pthread_mutex_lock(&lu->nexus_lock);
+	for (unsigned i = 0; i < t->nlus; i++) {
+		pthread_mutex_lock(&t->lus[i]->nexus_lock);
 		list_del(&n->luns[i].link);
-		pthread_mutex_unlock(&lu->nexus_lock);
+		pthread_mutex_unlock(&t->lus[i]->nexus_lock);
 	}
 	free(n);
 }
@@ -166,42 +203,25 @@ void scsi_lu_attention(struct scsi_lu *lu, unsigned ua, const struct scsi_nexus 
 	pthread_mutex_unlock(&lu->nexus_lock);
 }
 
-unsigned scsi_nexus_take_ua(struct scsi_nexus *n, unsigned lun)
+unsigned scsi_nexus_take_ua(struct scsi_nexus *n, unsigned place)
 {
-	unsigned all = atomic_load(&n->luns[lun].ua);
+	unsigned all = atomic_load(&n->luns[place].ua);
 	unsigned first = all & -all; /* the enum is in falling priority */
 
 	/* only this nexus clears, on one thread: the bit is still set */
-	atomic_fetch_and(&n->luns[lun].ua, ~first);
+	atomic_fetch_and(&n->luns[place].ua, ~first);
 	return first;
 }
 
 void scsi_nexus_clear_ua(struct scsi_nexus *n, unsigned ua)
 {
-	for (unsigned i = 0; i < n->target->limit; i++)
-		if (n->target->lus[i])
-			atomic_fetch_and(&n->luns[i].ua, ~ua);
-}
-
-int scsi_lun_number(const uint8_t lun[8])
-{
-	static const uint8_t no_more[6];
-
-	if (memcmp(lun + 2, no_more, sizeof(no_more)) != 0)
-		return -1; /* hierarchical: further levels */
-	switch (lun[0] >> 6) {
-	case 0: /* peripheral device addressing, bus 0 */
-		return lun[0] ? -1 : lun[1];
-	case 1: /* flat space addressing */
-		return get_be16(lun) & 0x3fff;
-	default:
-		return -1;
-	}
+	for (unsigned i = 0; i < n->target->nlus; i++)
+		atomic_fetch_and(&n->luns[i].ua, ~ua);
 }
 
 struct scsi_lu *scsi_nexus_lu(struct scsi_nexus *n, const uint8_t lun[8])
 {
-	int number = scsi_lun_number(lun);
+	int place = scsi_target_place(n->target, lun);
 
-	return number < 0 ? NULL : scsi_target_lu(n->target, (unsigned)number);
+	return place < 0 ? NULL : n->target->lus[place];
 }

@@ -105,7 +105,8 @@ const struct scsi_op scsi_ops[256] = {
 		   .step = scsi_step_write_same }, /* UNMAP, NDOB */
 	[0x9e] = { .actions = service_actions_in, .nactions = ARRAY_SIZE(service_actions_in) },
 	[0xa0] = { "REPORT LUNS", 12, OP_NO_UA | OP_ANY_LUN, 6, 4,
-		   { 0xa0, 0, 0xff, 0, 0, 0, B4, 0, 0 }, .build = scsi_build_report_luns },
+		   { 0xa0, 0, 0xff, 0, 0, 0, B4, 0, 0 },
+		   scsi_check_report_luns, .begin = scsi_begin_report_luns },
 	[0xa3] = { .actions = maintenance_in, .nactions = ARRAY_SIZE(maintenance_in) },
 	[0xa8] = { "READ(12)", 12, OP_BLOCKS, 0, 0, USAGE_12(0xa8, RW),
 		   scsi_check_read, .begin = scsi_begin_blocks, .step = scsi_step_read },

@@ -13,7 +13,7 @@ enum {
 };
 
 enum {
-	SCSI_PARAM_BYTES = 4096, /* capacity of build()'s buffer; nothing is longer */
+	SCSI_PARAM_BYTES = 4096, /* capacity of build()'s buffer */
 };
 
 /* One operation code, or one service action of it. A command passes through
@@ -35,7 +35,8 @@ struct scsi_op {
 	/* Parameter data into @buf. Returns its length, or -1: the status is set. Called
 	 * twice, from start (for its length) and from run; without side effects in start. */
 	int (*build)(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
-	/* With the Data-Out bytes there. False: there is nothing (more) to do. */
+	/* With the Data-Out bytes there, or to fill in Data-In without a disk. False: there is
+	 * nothing (more) to do. */
 	bool (*begin)(struct scsi_cmd *cmd);
 	/* Submits the next backstore request. False: there is none, the command is done. */
 	bool (*step)(struct scsi_cmd *cmd);
@@ -58,7 +59,6 @@ uint8_t scsi_op_usage(const struct scsi_op *op, const struct scsi_lu *lu, unsign
 int scsi_build_inquiry(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_vpd(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_request_sense(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
-int scsi_build_report_luns(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_report_opcodes(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_mode_sense(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_capacity10(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
@@ -74,6 +74,9 @@ enum {
 	SCSI_MAX_UNMAP_DESCRIPTORS = 1024,
 	SCSI_MAX_WRITE_SAME_BLOCKS = 1 << 15,
 };
+
+bool scsi_check_report_luns(struct scsi_cmd *cmd);
+bool scsi_begin_report_luns(struct scsi_cmd *cmd);
 
 /* Sets lba and nblocks from the CDB; returns the byte that the length begins at. */
 unsigned scsi_cdb_range(struct scsi_cmd *cmd);

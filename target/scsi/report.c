@@ -6,29 +6,42 @@
 
 /* --- REPORT LUNS (SPC-4 6.33) ------------------------------------------------------ */
 
-int scsi_build_report_luns(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES])
-{
-	enum { SELECT_LUNS, SELECT_WELL_KNOWN, SELECT_ALL };
-	const struct scsi_target *t = cmd->nexus->target;
-	uint8_t select = cmd->cdb[2];
-	int len = 8;
+enum { SELECT_LUNS, SELECT_WELL_KNOWN, SELECT_ALL };
 
-	if (select > SELECT_ALL) {
+bool scsi_check_report_luns(struct scsi_cmd *cmd)
+{
+	unsigned n = cmd->cdb[2] == SELECT_WELL_KNOWN ? 0 : cmd->nexus->target->nlus;
+
+	if (cmd->cdb[2] > SELECT_ALL) {
 		sense_fail_cdb(cmd, 2, 7);
-		return -1;
+		return false;
 	}
-	memset(buf, 0, 8);
-	for (unsigned i = 0; i < t->limit && select != SELECT_WELL_KNOWN; i++) {
-		if (!t->lus[i])
+	cmd->dir = SCSI_DIR_IN;
+	cmd->transfer_bytes = MIN(8 * (n + 1), get_be32(cmd->cdb + 6));
+	cmd->buffer_bytes = (uint32_t)MIN(cmd->transfer_bytes, cmd->in_room);
+	return true;
+}
+
+/* Longer than build()'s buffer: to the command's own, entry by entry, ascending. */
+bool scsi_begin_report_luns(struct scsi_cmd *cmd)
+{
+	const struct scsi_target *t = cmd->nexus->target;
+	unsigned n = cmd->cdb[2] == SELECT_WELL_KNOWN ? 0 : t->nlus;
+	uint8_t entry[8] = { 0 };
+
+	put_be32(entry, 8 * n);
+	cmd->in_bytes = (uint32_t)scsi_cmd_put_at(cmd, 0, entry, sizeof(entry));
+	memset(entry, 0, sizeof(entry));
+	for (unsigned lun = 0; n && lun < t->limit; lun++) {
+		if (!t->places[lun])
 			continue;
-		memset(buf + len, 0, 8);
-		buf[len + 1] = (uint8_t)i; /* peripheral device addressing */
-		len += 8;
+		/* SAM-5 4.7: peripheral device addressing while it can, then flat space */
+		put_be16(entry, (uint16_t)(lun > UINT8_MAX ? 0x4000 | lun : lun));
+		cmd->in_bytes +=
+			(uint32_t)scsi_cmd_put_at(cmd, cmd->in_bytes, entry, sizeof(entry));
 	}
-	put_be32(buf, (uint32_t)(len - 8));
-	if (cmd->state != CMD_NEW)
-		scsi_nexus_clear_ua(cmd->nexus, SCSI_UA_LUNS_CHANGED);
-	return len;
+	scsi_nexus_clear_ua(cmd->nexus, SCSI_UA_LUNS_CHANGED);
+	return false;
 }
 
 /* --- REPORT SUPPORTED OPERATION CODES (SPC-4 6.35) --------------------------------------- */
@@ -144,7 +157,7 @@ int scsi_build_request_sense(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM
 	unsigned asc = ASC_NONE, ua = 0;
 
 	if (cmd->lu && cmd->state != CMD_NEW)
-		ua = scsi_nexus_take_ua(cmd->nexus, cmd->lun_number);
+		ua = scsi_nexus_take_ua(cmd->nexus, cmd->lu_place);
 	if (!cmd->lu) {
 		key = KEY_ILLEGAL_REQUEST;
 		asc = ASC_NO_SUCH_LUN;

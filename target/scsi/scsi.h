@@ -37,7 +37,7 @@ enum scsi_status { /* SAM-5 5.3 */
 enum {
 	SCSI_CDB_BYTES = 16,
 	SCSI_SENSE_BYTES = 32,
-	SCSI_MAX_LUNS = 256,
+	SCSI_MAX_LUNS = 16384, /* numbers, as far as flat space addressing goes */
 	/* Told in VPD B0; longer READs and WRITEs are refused (SBC-3 5.x, 6.6.4). */
 	SCSI_MAX_TRANSFER_BYTES = 4 << 20,
 };
@@ -60,10 +60,10 @@ struct backstore *scsi_lu_backstore(struct scsi_lu *lu);
 /* The LUNs behind one iSCSI target. Changed only before it is served. */
 int scsi_target_new(struct scsi_target **out) MUST_CHECK;
 void scsi_target_free(struct scsi_target *t);
-/* @lun < SCSI_MAX_LUNS; the unit is borrowed. -EEXIST, -ERANGE. */
+/* @lun < SCSI_MAX_LUNS; the unit is borrowed. -EEXIST, -ERANGE, -ENOMEM. */
 int scsi_target_add(struct scsi_target *t, unsigned lun, struct scsi_lu *lu) MUST_CHECK;
-/* NULL where there is none. */
-struct scsi_lu *scsi_target_lu(const struct scsi_target *t, unsigned lun);
+
+bool scsi_target_has(const struct scsi_target *t, const struct scsi_lu *lu);
 
 /* --- nexus -------------------------------------------------------------------- */
 
@@ -86,6 +86,7 @@ struct scsi_cmd {
 	struct scsi_nexus *nexus;
 	struct io *io;	   /* the reactor it came on */
 	struct pool *pool; /* that reactor's: memory of the command's own comes from it */
+	struct list *busy; /* that reactor's list of units whose disks have writes of it */
 	uint8_t lun[8];	   /* as on the wire (SAM-5 4.7) */
 	uint8_t cdb[SCSI_CDB_BYTES];
 	uint32_t out_offered; /* Data-Out bytes that the initiator will send, 0 = none */
@@ -111,7 +112,7 @@ struct scsi_cmd {
 
 	/* the device server's own */
 	struct scsi_lu *lu; /* NULL: no such LUN */
-	unsigned lun_number;
+	unsigned lu_place;  /* in the nexus */
 	const struct scsi_op *op;
 	uint64_t lba;
 	uint64_t nblocks;
@@ -162,18 +163,28 @@ struct scsi_lu *scsi_nexus_lu(struct scsi_nexus *n, const uint8_t lun[8]);
 enum scsi_ua {					  /* pending unit attentions, by falling priority */
 	       SCSI_UA_POWER_ON = 1 << 0,	  /* 29h/00h */
 	       SCSI_UA_LU_RESET = 1 << 1,	  /* 29h/03h bus device reset function occurred */
-	       SCSI_UA_COMMANDS_CLEARED = 1 << 2, /* 2Fh/00h by another initiator */
-	       SCSI_UA_CAPACITY = 1 << 3,	  /* 2Ah/09h capacity data has changed */
-	       SCSI_UA_MODE_CHANGED = 1 << 4,	  /* 2Ah/01h */
-	       SCSI_UA_LUNS_CHANGED = 1 << 5,	  /* 3Fh/0Eh */
+	       SCSI_UA_NEXUS_LOST = 1 << 2,	  /* 29h/07h I_T nexus loss occurred */
+	       SCSI_UA_COMMANDS_CLEARED = 1 << 3, /* 2Fh/00h by another initiator */
+	       SCSI_UA_CAPACITY = 1 << 4,	  /* 2Ah/09h capacity data has changed */
+	       SCSI_UA_MODE_CHANGED = 1 << 5,	  /* 2Ah/01h */
+	       SCSI_UA_LUNS_CHANGED = 1 << 6,	  /* 3Fh/0Eh */
 };
 
 /* For every nexus of the unit but @but (NULL: for all). From any thread. */
 void scsi_lu_attention(struct scsi_lu *lu, unsigned ua, const struct scsi_nexus *but);
+/* For every nexus of every unit of the target, also those of other targets. From any thread. */
+void scsi_target_attention(struct scsi_target *t, unsigned ua);
+/* For one nexus, where it reaches @lu (NULL: all its units). */
+void scsi_nexus_attention(struct scsi_nexus *n, const struct scsi_lu *lu, unsigned ua);
+/* What QUERY ASYNCHRONOUS EVENT says of a LUN: false where nothing is pending; else how much is
+ * (UADE DEPTH), and sense key, ASC and ASCQ of the first, which stays pending (SAM-5 7.9). */
+bool scsi_nexus_event(const struct scsi_nexus *n, const uint8_t lun[8], uint8_t info[static 3]);
 
-/* Called once a second or so on each reactor that has commands: fences what the
- * disk has held for long, as though it were aborted: its initiator may have lost the
- * path and be writing by another one already, before we know. */
+/* Called once a second or so on each reactor that has commands, with its list of @busy units:
+ * fences what the disk has held for long, as though it were aborted: its initiator may have lost
+ * the path and be writing by another one already, before we know. */
+void scsi_fence_slow(struct list *busy, struct io *io, uint64_t now_ns);
+/* The same for one unit. */
 void scsi_lu_fence_slow(struct scsi_lu *lu, struct io *io, uint64_t now_ns);
 /* True where this reactor has commands running on the unit. */
 bool scsi_lu_is_busy(const struct scsi_lu *lu, const struct io *io);

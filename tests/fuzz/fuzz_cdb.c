@@ -47,6 +47,7 @@ struct world {
 	struct scsi_nexus *nexus;
 	struct slot slots[SLOTS];
 	struct pool *pools[REACTORS];
+	struct list busy[REACTORS];
 };
 
 /* --- the waist --- */
@@ -185,6 +186,7 @@ static void start(struct world *w, const uint8_t *rec)
 	cmd->nexus = w->nexus;
 	cmd->io = &w->reactors[rec[1] / SLOTS % REACTORS].io;
 	cmd->pool = w->pools[rec[1] / SLOTS % REACTORS];
+	cmd->busy = &w->busy[rec[1] / SLOTS % REACTORS];
 	cmd->lun[1] = rec[2];
 	memcpy(cmd->cdb, rec + 8, 16);
 	cmd->out_offered = get_be16(rec + 4);
@@ -227,7 +229,8 @@ static void step(struct world *w, const uint8_t *rec)
 		complete(d, rec[1], -(int)rec[3] - 1);
 		break;
 	case 7:
-		scsi_lu_fence_slow(w->lus[0], &w->reactors[rec[2] & 1].io, UINT64_C(1) << 40);
+		scsi_fence_slow(&w->busy[rec[2] & 1], &w->reactors[rec[2] & 1].io,
+				UINT64_C(1) << 40);
 		scsi_lu_attention(w->lus[rec[2] & 1], rec[3] & 0x3f, NULL);
 		turn(&w->reactors[rec[1] % REACTORS]);
 		break;
@@ -246,6 +249,7 @@ static void open_world(struct world *w)
 		r->io.index = i;
 		list_init(&r->deferred);
 		r->tail = &r->msgs;
+		list_init(&w->busy[i]);
 		w->pools[i] = pool_new(1 << 20); /* little: some find no room */
 		if (!w->pools[i])
 			abort();

@@ -160,6 +160,7 @@ static inline void rig_complete(struct rig_bs *r, int nth, int res)
 
 struct rig {
 	struct pool *pool;
+	struct list busy[2]; /* of each io */
 	struct rig_io io[2];
 	struct rig_bs bs;
 	struct scsi_lu *lu;
@@ -195,6 +196,8 @@ static inline void rig_open(struct rig *r, void (*tune)(struct backstore *bs))
 	memset(r, 0, sizeof(*r));
 	rig_io_init(&r->io[0], 0);
 	rig_io_init(&r->io[1], 1);
+	list_init(&r->busy[0]);
+	list_init(&r->busy[1]);
 	r->pool = pool_new(16 << 20);
 	assert_non_null(r->pool);
 	r->bs.bs = (struct backstore){ .ops = &rig_bs_ops,
@@ -243,6 +246,7 @@ static inline enum scsi_next rig_start(struct rig *r, struct rig_cmd *c, unsigne
 	c->cmd.nexus = r->nexus;
 	c->cmd.io = &r->io[io].io;
 	c->cmd.pool = r->pool;
+	c->cmd.busy = &r->busy[io];
 	memcpy(c->cmd.cdb, cdb, cdb_len);
 	c->cmd.out_offered = out;
 	c->cmd.in_room = in;

@@ -54,8 +54,8 @@ static void check_row(struct rig *r, const struct scsi_op *op, uint8_t opcode)
 	assert_false(op->build && op->step);
 	/* where there is no unit, nothing of a unit may be looked at */
 	if (op->flags & OP_ANY_LUN)
-		assert_false(op->flags & (OP_MEDIUM | OP_WRITES | OP_RANGE) || op->check ||
-			     op->step);
+		assert_false(op->flags & (OP_MEDIUM | OP_WRITES | OP_RANGE) ||
+			     (op->check && op->check != scsi_check_report_luns) || op->step);
 	if (op->flags & OP_RANGE)
 		assert_true(op->begin && op->step); /* no blocks: no request */
 	if (op->flags & OP_WRITES)
@@ -142,6 +142,7 @@ static void start_on_lun(struct rig *r, struct rig_cmd *c, const uint8_t lun[8],
 	c->cmd.nexus = r->nexus;
 	c->cmd.io = &r->io[0].io;
 	c->cmd.pool = r->pool;
+	c->cmd.busy = &r->busy[0];
 	c->cmd.done = rig_done;
 	c->cmd.in_room = 4096;
 	memcpy(c->cmd.cdb, cdb, len);
@@ -182,6 +183,42 @@ static void lun_addressing(void **state)
 			rig_expect_sense(&c, KEY_ILLEGAL_REQUEST, ASC_NO_SUCH_LUN);
 		rig_free(&c);
 	}
+}
+
+/* Either form below 256, flat space from there on (SAM-5 4.7). */
+static void high_lun_numbers(void **state)
+{
+	static const struct {
+		uint8_t lun[8];
+		unsigned which; /* of the units below; 0: none */
+	} t[] = {
+		{ { 0x00, 7 }, 1 },	     { { 0x40, 7 }, 1 },    { { 0x00, 255 }, 2 },
+		{ { 0x40, 255 }, 2 },	     { { 0x41, 0 }, 3 },    { { 0x01, 0 }, 0 },
+		{ { 0x7f, 0xff }, 4 },	     { { 0x3f, 0xff }, 0 }, { { 0x7f, 0xfe }, 0 },
+		{ { 0xc1, 0 }, 0 },	     { { 0x81, 0 }, 0 },    { { 0, 0 }, 0 },
+		{ { 0x40, 7, 0, 0, 1 }, 0 }, { { 0x47, 0 }, 0 },
+	};
+	static const unsigned numbers[] = { 7, 255, 256, 16383 };
+	struct scsi_lu *lus[ARRAY_SIZE(numbers)];
+	struct rig units[ARRAY_SIZE(numbers)];
+	struct scsi_nexus *n;
+	struct scsi_target *target;
+
+	(void)state;
+	assert_int_equal(scsi_target_new(&target), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
+		rig_open(&units[i], NULL);
+		lus[i] = units[i].lu;
+		assert_int_equal(scsi_target_add(target, numbers[i], lus[i]), 0);
+	}
+	assert_int_equal(scsi_nexus_new(&n, target), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
+		assert_ptr_equal(scsi_nexus_lu(n, t[i].lun),
+				 t[i].which ? lus[t[i].which - 1] : NULL);
+	scsi_nexus_free(n);
+	scsi_target_free(target);
+	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
+		rig_shut(&units[i]);
 }
 
 static void no_unit_still_answers_some(void **state)
@@ -398,6 +435,7 @@ int main(void)
 		T(protection_is_refused),
 		T(unknown_opcodes),
 		T(lun_addressing),
+		cmocka_unit_test(high_lun_numbers),
 		T(no_unit_still_answers_some),
 		T(attentions_by_priority),
 		T(attention_spares_one),

@@ -424,6 +424,7 @@ static void zombie_outlives_its_nexus(void **state)
 	memset(&zombie, 0, sizeof(zombie));
 	zombie.cmd.nexus = brief;
 	zombie.cmd.io = &r->io[0].io;
+	zombie.cmd.busy = &r->busy[0];
 	zombie.cmd.done = rig_done;
 	memcpy(zombie.cmd.cdb, rig_rw16(0x8a, 0, 0, 1), 16);
 	zombie.cmd.out_offered = 512;

@@ -148,6 +148,7 @@ static void *race(void *arg)
 		memset(&c, 0, sizeof(c));
 		c.cmd.nexus = nexus;
 		c.cmd.io = &me->rig->io[me->io].io;
+		c.cmd.busy = &me->rig->busy[me->io];
 		c.cmd.done = rig_done;
 		memcpy(c.cmd.cdb, rig_cdb_write_2_at_4, 16);
 		c.cmd.out_offered = 1024;

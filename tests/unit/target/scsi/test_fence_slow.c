@@ -64,8 +64,10 @@ static void slow_writes_are_fenced_as_they_are(void **state)
 	scsi_lu_fence_slow(r->lu, &r->io[0].io, r->io[0].now_ns);
 	assert_int_equal(atomic_load(&r->lu->nfences), 0);
 	r->io[0].now_ns += second / 2;
-	scsi_lu_fence_slow(r->lu, &r->io[0].io, r->io[0].now_ns);
-	scsi_lu_fence_slow(r->lu, &r->io[0].io, r->io[0].now_ns); /* again: no change */
+	scsi_fence_slow(&r->busy[1], &r->io[1].io, r->io[0].now_ns); /* none of its */
+	assert_int_equal(atomic_load(&r->lu->nfences), 0);
+	scsi_fence_slow(&r->busy[0], &r->io[0].io, r->io[0].now_ns);
+	scsi_fence_slow(&r->busy[0], &r->io[0].io, r->io[0].now_ns); /* again: no change */
 	assert_int_equal(atomic_load(&r->lu->nfences), 1);
 	assert_true(slow.cmd.fenced);
 	assert_false(young.cmd.fenced);
@@ -85,6 +87,33 @@ static void slow_writes_are_fenced_as_they_are(void **state)
 	rig_free(&slow);
 	rig_free(&young);
 	rig_free(&c);
+}
+
+/* Looking for slow writes costs what is busy, not what is served. */
+static void only_busy_units_are_looked_at(void **state)
+{
+	struct rig *r = *state;
+	struct rig_cmd c;
+
+	start_rw(r, &c, 0, 0x88, 10, 1, NULL);
+	assert_true(list_empty(&r->busy[0])); /* a read is nobody's danger */
+	rig_finish(r, &c);
+	rig_free(&c);
+	for (unsigned i = 0; i < 2; i++) {
+		start_rw(r, &c, 0, 0x8a, 10, 1, old_data);
+		assert_ptr_equal(r->busy[0].next->next, &r->busy[0]); /* once */
+		assert_false(list_empty(&r->busy[0]));
+		assert_true(list_empty(&r->busy[1]));
+		rig_finish(r, &c);
+		rig_free(&c);
+	}
+	start_rw(r, &c, 0, 0x8a, 10, 1, old_data);
+	scsi_fence_slow(&r->busy[0], &r->io[0].io, r->io[0].now_ns);
+	assert_false(list_empty(&r->busy[0]));
+	rig_finish(r, &c);
+	rig_free(&c);
+	scsi_fence_slow(&r->busy[0], &r->io[0].io, r->io[0].now_ns);
+	assert_true(list_empty(&r->busy[0]));
 }
 
 static void slow_write_still_answers(void **state)
@@ -130,6 +159,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(slow_writes_are_fenced_as_they_are),
+		T(only_busy_units_are_looked_at),
 		T(slow_write_still_answers),
 		T(slow_unmap_goes_on),
 	};

@@ -28,6 +28,7 @@ static struct crew crew;
 static struct scsi_lu *lu;
 static struct scsi_target *target;
 static struct scsi_nexus *nexuses[CREW];
+static struct list busy[CREW]; /* of each worker */
 static atomic_uint aborted, zombies, ended;
 
 struct io_cmd {
@@ -69,6 +70,7 @@ static void cmd_start(struct io_cmd *c, struct worker *w, uint8_t opcode, uint64
 	c->then = then;
 	c->cmd.nexus = nexuses[w->index];
 	c->cmd.io = w->io;
+	c->cmd.busy = &busy[w->index];
 	c->cmd.done = cmd_done;
 	c->cmd.cdb[0] = opcode;
 	c->cmd.cdb[1] = out && w->rng % 4 == 0 ? 0x08 : 0; /* FUA */
@@ -185,7 +187,7 @@ static void round_begin(struct slot *s)
 	memset(s->old.buf, 0x7f & (int)s->left, (size_t)LONG * BLOCK);
 	cmd_start(&s->old, w, 0x8a, lba_of(s), LONG, owners_done);
 	if (worker_random(w, 8) == 0) /* as if the disk had it for long */
-		scsi_lu_fence_slow(lu, w->io, io_now_ns(w->io) + UINT64_C(2000000000));
+		scsi_fence_slow(&busy[w->index], w->io, io_now_ns(w->io) + UINT64_C(2000000000));
 	s->pending += cmd_abort(&s->old);
 	s->other = &crew.w[worker_random(w, CREW)];
 	s->msg.run = passed_on;
@@ -251,6 +253,8 @@ static void what_others_wrote_after_an_abort_stays(void **state)
 		atomic_store(&aborted, 0);
 		atomic_store(&zombies, 0);
 		atomic_store(&ended, 0);
+		for (unsigned i = 0; i < CREW; i++)
+			list_init(&busy[i]);
 		lu_open(mode ? BS_CACHE_BUFFERED : BS_CACHE_DIRECT);
 		if (!crew_run(&crew, CREW * SLOTS, begin, NULL)) {
 			lu_close();

@@ -235,7 +235,9 @@ static void mode_sense_bad_fields(void **state)
 
 static void report_luns(void **state)
 {
-	static const uint8_t want[40] = { 0, 0, 0, 32, [17] = 3, [25] = 200, [33] = 255 };
+	static const uint8_t want[56] = {
+		0, 0, 0, 48, [17] = 3, [25] = 255, [32] = 0x41, [40] = 0x42, 1, [48] = 0x7f, 0xff,
+	};
 	static const uint8_t none[8];
 	struct rig *r = *state;
 	struct scsi_target *t;
@@ -244,11 +246,14 @@ static void report_luns(void **state)
 
 	assert_int_equal(scsi_target_new(&t), 0);
 	assert_int_equal(scsi_target_add(t, 0, r->lu), 0);
-	assert_int_equal(scsi_target_add(t, 200, r->lu), 0);
+	assert_int_equal(scsi_target_add(t, 513, r->lu), 0);
 	assert_int_equal(scsi_target_add(t, 3, r->lu), 0);
+	assert_int_equal(scsi_target_add(t, 16383, r->lu), 0);
+	assert_int_equal(scsi_target_add(t, 256, r->lu), 0);
 	assert_int_equal(scsi_target_add(t, 255, r->lu), 0);
 	assert_int_equal(scsi_target_add(t, 3, r->lu), -EEXIST);
-	assert_int_equal(scsi_target_add(t, 256, r->lu), -ERANGE);
+	assert_int_equal(scsi_target_add(t, 16383, r->lu), -EEXIST);
+	assert_int_equal(scsi_target_add(t, 16384, r->lu), -ERANGE);
 	assert_int_equal(scsi_nexus_new(&n, t), 0);
 	r->nexus = n;
 	expect_data(r, (const uint8_t[16]){ 0xa0, 0, 0 }, 6, 4, want, sizeof(want));
@@ -256,6 +261,46 @@ static void report_luns(void **state)
 	expect_data(r, (const uint8_t[16]){ 0xa0, 0, 1 }, 6, 4, none, sizeof(none));
 	rig_do(r, &c, CDB(0xa0, 0, 3, 0, 0, 0, 0, 0, 0, 64), NULL, 0, 64);
 	rig_expect_cdb_field(&c, 2, 7);
+	r->nexus = was;
+	scsi_nexus_free(n);
+	scsi_target_free(t);
+}
+
+/* More than fits in a buffer on a stack, and to little room, the length is that of all. */
+static void report_a_thousand_luns(void **state)
+{
+	enum { LUNS = 1000, ALL = 8 + 8 * LUNS };
+	static const uint32_t rooms[] = { 0, 4, 8, 15, 16, 4096, 4100, ALL - 1, ALL, ALL + 1 };
+	struct rig *r = *state;
+	struct scsi_nexus *n, *was = r->nexus;
+	struct scsi_target *t;
+	uint8_t want[ALL] = { 0 };
+	struct rig_cmd c;
+
+	assert_int_equal(scsi_target_new(&t), 0);
+	put_be32(want, 8 * LUNS);
+	for (unsigned i = LUNS; i--;) {
+		unsigned lun = 3 * i;
+
+		assert_int_equal(scsi_target_add(t, lun, r->lu), 0);
+		put_be16(want + 8 + 8 * i, (uint16_t)(lun < 256 ? lun : 0x4000 + lun));
+	}
+	assert_int_equal(scsi_nexus_new(&n, t), 0);
+	r->nexus = n;
+	for (unsigned i = 0; i < ARRAY_SIZE(rooms); i++) {
+		uint8_t cdb[12] = { 0xa0 };
+		uint32_t all = MIN(rooms[i], (uint32_t)ALL);
+
+		put_be32(cdb + 6, rooms[i]); /* the initiator's room is as large, then half */
+		for (unsigned half = 0; half < 2; half++) {
+			rig_do(r, &c, cdb, sizeof(cdb), NULL, 0, rooms[i] >> half);
+			rig_expect_good(&c);
+			assert_int_equal(c.cmd.transfer_bytes, all);
+			assert_int_equal(c.cmd.in_bytes, MIN(all, rooms[i] >> half));
+			assert_memory_equal(c.buf, want, c.cmd.in_bytes);
+			rig_free(&c);
+		}
+	}
 	r->nexus = was;
 	scsi_nexus_free(n);
 	scsi_target_free(t);
@@ -335,6 +380,7 @@ int main(void)
 		T(mode_sense),
 		T(mode_sense_bad_fields),
 		T(report_luns),
+		T(report_a_thousand_luns),
 		T(defect_data),
 		T(request_sense),
 	};
