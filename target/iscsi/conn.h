@@ -124,3 +124,6 @@ void nop_ping(struct conn *c);
 int logout_pdu(struct conn *c); /* logout.c */
 void logout_ask(struct conn *c);
 int tmf_pdu(struct conn *c); /* tmf.c */
+/* An immediate one that has just come: SESSION_EARLY where it is for commands that may still come
+ * before it; those of them that are here already will not run. */
+enum session_order tmf_order(struct conn *c);

@@ -212,7 +212,7 @@ static enum session_order order_of(struct conn *c)
 	if (!table[opcode(c)].numbered)
 		return parked_has(c, h->itt) ? SESSION_EARLY : SESSION_NOW;
 	if (h->opcode & ISCSI_IMMEDIATE)
-		return SESSION_NOW;
+		return opcode(c) == ISCSI_TMF_REQ ? tmf_order(c) : SESSION_NOW;
 	return dispatch_take_turn(c, h);
 }
 

@@ -9,6 +9,13 @@
 
 enum params_phase { PARAMS_LOGIN_SECURITY, PARAMS_LOGIN_OPERATIONAL, PARAMS_FULL_FEATURE };
 
+enum task_reporting { /* 13.23 */
+		      TASK_REPORTING_RFC3720,
+		      /* With one connection a session there is nothing to do for it (4.2.2.3). */
+		      TASK_REPORTING_RESPONSE_FENCE,
+		      TASK_REPORTING_FAST_ABORT,
+};
+
 /* What holds; the RFC's spelling. params_init sets the RFC's defaults. */
 struct params {
 	/* negotiated */
@@ -16,7 +23,7 @@ struct params {
 	uint32_t DefaultTime2Wait, DefaultTime2Retain, MaxOutstandingR2T, ErrorRecoveryLevel;
 	bool InitialR2T, ImmediateData, DataPDUInOrder, DataSequenceInOrder;
 	bool header_digest, data_digest;
-	uint32_t TaskReporting; /* bits; 0 = RFC3720 */
+	uint32_t TaskReporting; /* enum task_reporting */
 	uint32_t iSCSIProtocolLevel;
 	/* declared by the initiator */
 	uint32_t MaxRecvDataSegmentLength;

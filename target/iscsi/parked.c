@@ -2,8 +2,8 @@
  *
  * Non-immediate PDUs are delivered in the order of CmdSN; one that comes early waits with its
  * data, in copy, for the gap to be filled (RFC 7143 4.2.2.1), and so do the Data-Outs of a
- * command that waits. On a single TCP connection no real initiator leaves gaps, so that all of
- * this may be slow. */
+ * command that waits, and task management that is for all before it. On a single TCP connection no
+ * real initiator leaves gaps, so that all of this may be slow. */
 #include "target/iscsi/parked.h"
 
 #include "target/iscsi/conn.h"
@@ -31,12 +31,35 @@ static bool is_command(const struct parked *p)
 	return (p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_SCSI_CMD;
 }
 
-bool parked_has(const struct conn *c, be32 itt)
+static bool has(const struct conn *c, unsigned opcode, be32 itt)
 {
 	list_for_each (l, &c->parked) {
 		const struct parked *p = list_entry(l, struct parked, link);
 
-		if (is_command(p) && be32_get(p->bhs.itt) == be32_get(itt))
+		if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == opcode &&
+		    be32_get(p->bhs.itt) == be32_get(itt))
+			return true;
+	}
+	return false;
+}
+
+bool parked_has(const struct conn *c, be32 itt)
+{
+	return has(c, ISCSI_SCSI_CMD, itt);
+}
+
+bool parked_has_tmf(const struct conn *c, be32 itt)
+{
+	return has(c, ISCSI_TMF_REQ, itt);
+}
+
+bool parked_has_on(const struct conn *c, be32 itt, const uint8_t lun[8])
+{
+	list_for_each (l, &c->parked) {
+		const struct parked *p = list_entry(l, struct parked, link);
+
+		if (is_command(p) && !p->forgotten && !memcmp(p->bhs.lun, lun, 8) &&
+		    (be32_get(itt) == ISCSI_NO_TAG || be32_get(p->bhs.itt) == be32_get(itt)))
 			return true;
 	}
 	return false;
@@ -88,14 +111,13 @@ bool parked_forget(struct conn *c, be32 itt)
 	return false;
 }
 
-void parked_forget_all(struct conn *c, const struct scsi_lu *lu)
+void parked_forget_before(struct conn *c, const struct scsi_lu *lu, uint32_t cmd_sn)
 {
-	if (!c->session->nexus) /* logged out: nothing will run anyway */
-		return;
 	list_for_each (l, &c->parked) {
 		struct parked *p = list_entry(l, struct parked, link);
 
-		if (is_command(p) && scsi_nexus_lu(c->session->nexus, p->bhs.lun) == lu)
+		if (is_command(p) && sn_before(bhs_cmd_sn(&p->bhs), cmd_sn) &&
+		    (!lu || scsi_nexus_lu(c->session->nexus, p->bhs.lun) == lu))
 			p->forgotten = true;
 	}
 }
@@ -166,6 +188,8 @@ static bool is_due(struct conn *c, struct parked *p)
 {
 	if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT)
 		return !parked_has(c, p->bhs.itt);
+	if (p->bhs.opcode & ISCSI_IMMEDIATE) /* tmf_order */
+		return !sn_before(c->session->exp_cmd_sn, bhs_cmd_sn(&p->bhs));
 	switch (dispatch_take_turn(c, &p->bhs)) {
 	case SESSION_EARLY:
 		return false;

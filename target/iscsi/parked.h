@@ -15,8 +15,12 @@ int parked_replay(struct conn *c);
 void parked_drop(struct conn *c);
 /* A command that waits for its turn will not run. False: there is none with this tag. */
 bool parked_forget(struct conn *c, be32 itt);
-/* Nor will those for the unit. */
-void parked_forget_all(struct conn *c, const struct scsi_lu *lu);
+/* Nor will those for the unit (NULL: for any) whose numbers come before @cmd_sn. */
+void parked_forget_before(struct conn *c, const struct scsi_lu *lu, uint32_t cmd_sn);
+/* A task management request with this tag waits. */
+bool parked_has_tmf(const struct conn *c, be32 itt);
+/* A command with this tag (ISCSI_NO_TAG: any) for the LUN waits and will run. */
+bool parked_has_on(const struct conn *c, be32 itt, const uint8_t lun[8]);
 /* A number that no command will come with: its turn passes (11.6.1). */
 void parked_skip(struct conn *c, uint32_t cmd_sn);
 

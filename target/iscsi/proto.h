@@ -104,6 +104,11 @@ enum iscsi_tmf { /* 11.5.1 */
 		 ISCSI_TMF_TARGET_WARM_RESET = 6,
 		 ISCSI_TMF_TARGET_COLD_RESET = 7,
 		 ISCSI_TMF_TASK_REASSIGN = 8,
+		 /* RFC 7144: where iSCSIProtocolLevel >= 2 was agreed */
+		 ISCSI_TMF_QUERY_TASK = 9,
+		 ISCSI_TMF_QUERY_TASK_SET = 10,
+		 ISCSI_TMF_NEXUS_RESET = 11,
+		 ISCSI_TMF_QUERY_EVENT = 12,
 };
 
 enum iscsi_tmf_response { /* 11.6.1 */
@@ -114,6 +119,7 @@ enum iscsi_tmf_response { /* 11.6.1 */
 			  ISCSI_TMF_NO_REASSIGN = 4,
 			  ISCSI_TMF_NOT_SUPPORTED = 5,
 			  ISCSI_TMF_AUTH_FAILED = 6,
+			  ISCSI_TMF_SUCCEEDED = 7, /* RFC 7144 */
 			  ISCSI_TMF_REJECTED = 255,
 };
 
@@ -123,6 +129,7 @@ enum iscsi_async { /* 11.9.1 */
 		   ISCSI_ASYNC_DROP_CONN = 2,
 		   ISCSI_ASYNC_DROP_ALL = 3,
 		   ISCSI_ASYNC_NEGOTIATE = 4,
+		   ISCSI_ASYNC_TERMINATED = 5, /* all tasks of a LUN, FastAbort only */
 };
 
 /* The reserved values of tags (11.3.3, 11.7.4). */
@@ -182,7 +189,8 @@ struct bhs_tmf_req { /* 11.5 */
 struct bhs_tmf_rsp { /* 11.6 */
 	uint8_t opcode, flags, response, reserved, ahs_words;
 	be24 data_len;
-	uint8_t reserved2[8];
+	uint8_t additional[3]; /* RFC 7144: additional response information */
+	uint8_t reserved2[5];
 	be32 itt;
 	be32 reserved3;
 	be32 stat_sn;

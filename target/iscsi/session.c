@@ -19,6 +19,7 @@ struct session *session_new(struct conn *conn)
 		return NULL;
 	list_init(&s->link);
 	list_init(&s->tasks);
+	list_init(&s->resets);
 	s->conn = conn;
 	s->reactor = conn->reactor;
 	return s;

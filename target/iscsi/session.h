@@ -13,6 +13,7 @@ struct task;
 enum {
 	SESSION_ITT_BUCKETS = 128,
 	SESSION_MAX_IMMEDIATE = 32, /* immediate SCSI commands unanswered */
+	SESSION_MAX_RESETS = 8,	    /* task management under way on all reactors */
 };
 
 struct session {
@@ -32,6 +33,8 @@ struct session {
 	unsigned ntasks, nimmediate;
 	unsigned nordered, nheld; /* ORDERED ones; those that wait for or behind one */
 	struct task *by_itt[SESSION_ITT_BUCKETS];
+	struct list resets; /* see reset.c */
+	unsigned nresets;
 	uint32_t last_ttt;
 	bool ended;
 };

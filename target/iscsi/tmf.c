@@ -1,18 +1,30 @@
-/* Task management (RFC 7143 11.5, 11.6; SAM-5 7).
+/* Task management (RFC 7143 11.5, 11.6, 4.2.3; RFC 7144; SAM-5 7).
  *
- * Answered in bounded time, whatever the disk does: nobody waits for I/O. What the
- * disk has becomes a zombie behind a fence, so that by the time of the answer no old write can land
- * on a later one. A reset reaches the tasks of every session on every reactor by a message each;
- * the last one to come back sends the answer. */
-#include "target/iscsi/conn.h"
-#include "target/iscsi/parked.h"
+ * Answered in bounded time, whatever the disk does: nobody waits for I/O. What the disk has
+ * becomes a zombie behind a fence, so that by the time of the answer no old write can land on a
+ * later one.
+ *
+ *    request ─▶ its turn? ─▶ this session's tasks end, now ─▶ ABORT ...: answer
+ *                 no: it waits for the gap         └─▶ others' (reset.c) ─▶ answer
+ *
+ * A function on a set of tasks is for the commands that were sent before it, and no others. So
+ * even as an immediate command it waits for those whose CmdSN comes first (11.6.1: MUST), and takes
+ * this session's tasks before the next PDU is looked at; of other sessions it takes what is there
+ * when their reactor hears of it. R2Ts of a task that ended are forgotten rather than waited for
+ * (4.2.3.3): an answer must not depend on what an initiator sends, and late Data-Outs are received
+ * to nowhere.
+ *
+ * Whoever may log in may use them all, TARGET COLD RESET too: a volume that is not `shared` has
+ * but one initiator. */
+#include "target/iscsi/tmf.h"
 
 #include "backstore/base/log.h"
+#include "target/iscsi/parked.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static int respond(struct conn *c, be32 itt, enum iscsi_tmf_response response)
+int tmf_respond_with(struct conn *c, be32 itt, enum iscsi_tmf_response response,
+		     const uint8_t info[static 3])
 {
 	struct tx_pdu *p = conn_pdu(c, ISCSI_TMF_RSP, NULL, 0);
 	struct bhs_tmf_rsp *h;
@@ -22,17 +34,33 @@ static int respond(struct conn *c, be32 itt, enum iscsi_tmf_response response)
 	h = (struct bhs_tmf_rsp *)&p->h;
 	h->response = (uint8_t)response;
 	h->itt = itt;
+	memcpy(h->additional, info, sizeof(h->additional));
 	conn_send(p);
 	return 0;
 }
 
-static bool is_abortable(const struct task *t)
+int tmf_respond(struct conn *c, be32 itt, enum iscsi_tmf_response response)
+{
+	static const uint8_t nothing[3];
+
+	return tmf_respond_with(c, itt, response, nothing);
+}
+
+bool tmf_is_abortable(const struct task *t)
 {
 	return t->state == TASK_COLLECTING || t->state == TASK_HELD || t->state == TASK_RUNNING;
 }
 
+bool tmf_covers(const struct tmf_scope *scope, const struct task *t)
+{
+	if (scope->lu)
+		return scsi_cmd_is_on(&t->cmd, scope->lu);
+	return t->session->target == scope->target ||
+	       scsi_target_has(scope->target->scsi, t->cmd.lu);
+}
+
 /* The newest first: an older one that goes would let those run that wait for it. */
-static unsigned abort_on(struct conn *c, const struct scsi_lu *lu)
+unsigned tmf_abort(struct conn *c, const struct tmf_scope *scope)
 {
 	struct list *tasks = &c->session->tasks, *older;
 	unsigned n = 0;
@@ -41,14 +69,15 @@ static unsigned abort_on(struct conn *c, const struct scsi_lu *lu)
 		struct task *t = list_entry(l, struct task, link);
 
 		older = l->prev;
-		if (!is_abortable(t) || !scsi_cmd_is_on(&t->cmd, lu))
+		if (!tmf_is_abortable(t) || !tmf_covers(scope, t))
 			continue;
 		task_abort(t);
 		n++;
 	}
-	parked_forget_all(c, lu);
 	return n;
 }
+
+/* --- ABORT TASK ---------------------------------------------------------------------- */
 
 /* Answered already, waiting for its turn, or never come. In the last case, where it could still
  * come, its number counts as received from now on (11.6.1). */
@@ -57,6 +86,9 @@ static enum iscsi_tmf_response abort_missing(struct conn *c, const struct bhs_tm
 	const struct session *s = c->session;
 	uint32_t sn = be32_get(h->ref_cmd_sn);
 
+	/* 11.5.1: task management cannot be aborted */
+	if (tmf_is_resetting(s, h->ref_itt) || parked_has_tmf(c, h->ref_itt))
+		return ISCSI_TMF_REJECTED;
 	if (parked_forget(c, h->ref_itt))
 		return ISCSI_TMF_COMPLETE;
 	if (sn_before(sn, s->exp_cmd_sn) || sn_before(s->max_cmd_sn, sn) ||
@@ -68,130 +100,122 @@ static enum iscsi_tmf_response abort_missing(struct conn *c, const struct bhs_tm
 
 static enum iscsi_tmf_response abort_task(struct conn *c, const struct bhs_tmf_req *h)
 {
-	struct session *s = c->session;
-	struct task *t = session_find(s, h->ref_itt);
+	struct task *t = session_find(c->session, h->ref_itt);
 
 	if (!t)
 		return abort_missing(c, h);
-	if (!is_abortable(t) || memcmp(t->cmd.lun, h->lun, sizeof(h->lun)) != 0)
+	if (!tmf_is_abortable(t) || memcmp(t->cmd.lun, h->lun, sizeof(h->lun)) != 0)
 		return ISCSI_TMF_NO_TASK;
 	task_abort(t);
 	return ISCSI_TMF_COMPLETE;
 }
 
-/* --- over all reactors ------------------------------------------------------------------- */
+/* --- the table ----------------------------------------------------------------------- */
 
-struct reset {
-	struct conn *conn; /* held; on its reactor the rest is counted */
-	be32 itt;
-	struct scsi_lu *lu;
-	enum iscsi_tmf function;
-	unsigned left;
-	struct reset_part {
-		struct io_msg msg;
-		struct reset *reset;
-		struct iscsi_reactor *where;
-	} parts[];
+enum {
+	OF_LUN = 1 << 0,      /* the LUN field counts */
+	OF_SET = 1 << 1,      /* for all commands before it, so after them */
+	BY_REACTORS = 1 << 2, /* others' commands, too */
+	IS_NEW = 1 << 3,      /* RFC 7144 */
 };
 
-/* SAM-5 6.3.3, 5.14: a reset is told to all, a cleared task set to the others. Only now: a command
- * that was told before its reactor aborted would be sent again, and aborted in silence. */
-static void tell_others(const struct reset *r)
+static const struct function {
+	const char *name;
+	unsigned flags;
+} functions[] = {
+	[ISCSI_TMF_ABORT_TASK] = { "ABORT TASK", OF_LUN },
+	[ISCSI_TMF_ABORT_TASK_SET] = { "ABORT TASK SET", OF_LUN | OF_SET },
+	[ISCSI_TMF_CLEAR_TASK_SET] = { "CLEAR TASK SET", OF_LUN | OF_SET | BY_REACTORS },
+	[ISCSI_TMF_LU_RESET] = { "LOGICAL UNIT RESET", OF_LUN | OF_SET | BY_REACTORS },
+	[ISCSI_TMF_TARGET_WARM_RESET] = { "TARGET WARM RESET", OF_SET | BY_REACTORS },
+	[ISCSI_TMF_TARGET_COLD_RESET] = { "TARGET COLD RESET", OF_SET | BY_REACTORS },
+	[ISCSI_TMF_QUERY_TASK] = { "QUERY TASK", OF_LUN | IS_NEW },
+	[ISCSI_TMF_QUERY_TASK_SET] = { "QUERY TASK SET", OF_LUN | IS_NEW },
+	[ISCSI_TMF_NEXUS_RESET] = { "I_T NEXUS RESET", OF_SET | IS_NEW },
+	[ISCSI_TMF_QUERY_EVENT] = { "QUERY ASYNCHRONOUS EVENT", OF_LUN | IS_NEW },
+};
+
+static enum iscsi_tmf function_of(const struct bhs_tmf_req *h)
 {
-	if (r->function == ISCSI_TMF_LU_RESET)
-		scsi_lu_attention(r->lu, SCSI_UA_LU_RESET, NULL);
-	else
-		scsi_lu_attention(r->lu, SCSI_UA_COMMANDS_CLEARED, r->conn->session->nexus);
+	return (enum iscsi_tmf)(h->flags & 0x7f);
 }
 
-static void reset_back(struct io_msg *m)
+/* NULL: not known, or not agreed on. */
+static const struct function *find(const struct conn *c, enum iscsi_tmf function)
 {
-	struct reset *r = container_of(m, struct reset_part, msg)->reset;
-	struct conn *c = r->conn;
+	const struct function *f;
 
-	if (--r->left)
-		return;
-	tell_others(r);
-	c->holds--;
-	if (c->closed)
-		conn_release(c);
-	else
-		respond(c, r->itt, ISCSI_TMF_COMPLETE);
-	free(r);
+	if (function >= ARRAY_SIZE(functions))
+		return NULL;
+	f = &functions[function];
+	return f->name && !(f->flags & IS_NEW && c->params.iSCSIProtocolLevel < 2) ? f : NULL;
 }
 
-static void reset_here(struct io_msg *m)
+static void scope_of(const struct conn *c, const struct bhs_tmf_req *h, const struct function *f,
+		     struct tmf_scope *scope)
 {
-	struct reset_part *part = container_of(m, struct reset_part, msg);
-
-	list_for_each_safe (l, &part->where->conns) {
-		struct conn *c = list_entry(l, struct conn, link);
-
-		if (!c->session || c->closed)
-			continue;
-		/* One whose window was full of them would wait for ever: it hears MaxCmdSN so. */
-		if (abort_on(c, part->reset->lu) && c != part->reset->conn &&
-		    conn_is_full_feature(c))
-			nop_ping(c);
-	}
-	m->run = reset_back;
-	io_post(part->reset->conn->reactor->io, m);
+	scope->target = c->session->target;
+	scope->lu = f->flags & OF_LUN ? scsi_nexus_lu(c->session->nexus, h->lun) : NULL;
 }
 
-static int reset_everywhere(struct conn *c, const struct bhs_tmf_req *h, struct scsi_lu *lu,
-			    enum iscsi_tmf function)
+enum session_order tmf_order(struct conn *c)
 {
-	const struct iscsi_node *node = c->reactor->node;
-	struct reset *r = calloc(1, sizeof(*r) + node->nreactors * sizeof(r->parts[0]));
+	const struct bhs_tmf_req *h = (const void *)&c->parser.bhs;
+	const struct function *f = find(c, function_of(h));
+	const struct session *s = c->session;
+	uint32_t sn = be32_get(h->cmd_sn);
+	struct tmf_scope scope;
 
-	if (!r)
-		return respond(c, h->itt, ISCSI_TMF_REJECTED);
-	r->conn = c;
-	r->itt = h->itt;
-	r->lu = lu;
-	r->left = node->nreactors;
-	c->holds++;
-	r->function = function;
-	for (unsigned i = 0; i < node->nreactors; i++) {
-		struct reset_part *part = &r->parts[i];
+	/* What is missing before it may come; a number beyond the window is nonsense. */
+	if (!f || !(f->flags & OF_SET) || !sn_before(s->exp_cmd_sn, sn) ||
+	    sn_before(s->max_cmd_sn + 1, sn))
+		return SESSION_NOW;
+	scope_of(c, h, f, &scope);
+	if (scope.lu || !(f->flags & OF_LUN))
+		parked_forget_before(c, scope.lu, sn);
+	return SESSION_EARLY;
+}
 
-		part->reset = r;
-		part->where = node->reactors[i];
-		part->msg.run = reset_here;
-		io_post(part->where->io, &part->msg);
-	}
-	return 0;
+/* I_T NEXUS RESET: the session and its connection go on (SAM-5 6.3.4). */
+static int nexus_reset(struct conn *c, be32 itt)
+{
+	scsi_nexus_attention(c->session->nexus, NULL, SCSI_UA_NEXUS_LOST);
+	return tmf_respond(c, itt, ISCSI_TMF_COMPLETE);
+}
+
+static int run(struct conn *c, const struct bhs_tmf_req *h, const struct function *f)
+{
+	enum iscsi_tmf function = function_of(h);
+	struct tmf_scope scope;
+
+	scope_of(c, h, f, &scope);
+	if (f->flags & OF_LUN && !scope.lu)
+		return tmf_respond(c, h->itt, ISCSI_TMF_NO_LUN);
+	if (function == ISCSI_TMF_ABORT_TASK)
+		return tmf_respond(c, h->itt, abort_task(c, h));
+	if (!(f->flags & OF_SET))
+		return tmf_query(c, h, scope.lu);
+	tmf_abort(c, &scope);
+	if (f->flags & BY_REACTORS)
+		return tmf_reset(c, h->itt, function, &scope);
+	if (function == ISCSI_TMF_NEXUS_RESET)
+		return nexus_reset(c, h->itt);
+	return tmf_respond(c, h->itt, ISCSI_TMF_COMPLETE);
 }
 
 int tmf_pdu(struct conn *c)
 {
 	const struct bhs_tmf_req *h = (const void *)&c->parser.bhs;
-	enum iscsi_tmf function = (enum iscsi_tmf)(h->flags & 0x7f);
-	struct scsi_lu *lu = scsi_nexus_lu(c->session->nexus, h->lun);
+	enum iscsi_tmf function = function_of(h);
+	const struct function *f = find(c, function);
 
-	log_info("%s %s: task management function %u", c->peer, c->session->initiator,
-		 (unsigned)function);
-	switch (function) {
-	case ISCSI_TMF_ABORT_TASK:
-		if (!lu)
-			return respond(c, h->itt, ISCSI_TMF_NO_LUN);
-		return respond(c, h->itt, abort_task(c, h));
-	case ISCSI_TMF_ABORT_TASK_SET:
-		if (!lu)
-			return respond(c, h->itt, ISCSI_TMF_NO_LUN);
-		abort_on(c, lu);
-		return respond(c, h->itt, ISCSI_TMF_COMPLETE);
-	case ISCSI_TMF_CLEAR_TASK_SET:
-	case ISCSI_TMF_LU_RESET:
-		if (!lu)
-			return respond(c, h->itt, ISCSI_TMF_NO_LUN);
-		return reset_everywhere(c, h, lu, function);
-	case ISCSI_TMF_TASK_REASSIGN: /* needs ErrorRecoveryLevel 2 */
-		return respond(c, h->itt, ISCSI_TMF_NO_REASSIGN);
-	case ISCSI_TMF_CLEAR_ACA:
-	case ISCSI_TMF_TARGET_WARM_RESET:
-	case ISCSI_TMF_TARGET_COLD_RESET:
-	default:
-		return respond(c, h->itt, ISCSI_TMF_NOT_SUPPORTED);
+	if (function == ISCSI_TMF_TASK_REASSIGN) /* needs ErrorRecoveryLevel 2 */
+		return tmf_respond(c, h->itt, ISCSI_TMF_NO_REASSIGN);
+	if (!f) {
+		log_info("%s %s: task management function %u is not supported", c->peer,
+			 c->session->initiator, (unsigned)function);
+		return tmf_respond(c, h->itt, ISCSI_TMF_NOT_SUPPORTED);
 	}
+	log_info("%s %s: %s", c->peer, c->session->initiator, f->name);
+	return run(c, h, f);
 }

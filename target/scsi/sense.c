@@ -126,6 +126,8 @@ unsigned sense_ua_code(unsigned ua)
 		return 0x2900;
 	case SCSI_UA_LU_RESET:
 		return 0x2903;
+	case SCSI_UA_NEXUS_LOST:
+		return 0x2907;
 	case SCSI_UA_COMMANDS_CLEARED:
 		return 0x2f00;
 	case SCSI_UA_CAPACITY:

@@ -72,6 +72,14 @@ static void assert_tmf(struct pair *p, struct ini *i, enum iscsi_tmf function,
 	assert_int_equal(i->tmf_response, response);
 }
 
+/* ABORT TASK of whatever has this tag. */
+static void assert_tmf_tag(struct pair *p, uint32_t itt, unsigned response)
+{
+	const struct ini_cmd ref = { .itt = itt, .cmd_sn = p->a.exp_cmd_sn };
+
+	assert_tmf(p, &p->a, ISCSI_TMF_ABORT_TASK, &ref, response);
+}
+
 static void submit_b(struct pair *p)
 {
 	cmd_write(&p->cb, LBA + 2, 2, p->data_b, false);
@@ -120,10 +128,12 @@ struct tmf_case {
 static const struct tmf_case cases[] = {
 	{ ISCSI_TMF_ABORT_TASK, false, 0, 0 },
 	{ ISCSI_TMF_ABORT_TASK_SET, false, 0, 0 },
-	{ ISCSI_TMF_CLEAR_TASK_SET, false, 0, 0x2f00 },
+	{ ISCSI_TMF_CLEAR_TASK_SET, false, 0, 0 },
 	{ ISCSI_TMF_CLEAR_TASK_SET, true, 0x2f00, 0 },
 	{ ISCSI_TMF_LU_RESET, false, 0x2903, 0x2903 },
 	{ ISCSI_TMF_LU_RESET, true, 0x2903, 0x2903 },
+	{ ISCSI_TMF_TARGET_WARM_RESET, false, 0x2903, 0x2903 },
+	{ ISCSI_TMF_TARGET_WARM_RESET, true, 0x2903, 0x2903 },
 };
 
 static void one_case(const struct tmf_case *t, uint64_t seed)
@@ -141,6 +151,8 @@ static void one_case(const struct tmf_case *t, uint64_t seed)
 		take_attention(&p, &p.a, t->attention_a);
 	if (t->attention_b)
 		take_attention(&p, &p.b, t->attention_b);
+	if (t->function == ISCSI_TMF_TARGET_WARM_RESET) /* its volume is a LUN of theirs, too */
+		take_attention(&p, &p.beside, 0x2903);
 	submit_b(&p);
 	rig_pass(&p.g, 5 * RIG_S);
 	assert_int_equal(p.cb.state, INI_CMD_SENT);
@@ -313,7 +325,10 @@ static void what_cannot_be_done_is_said(void **state)
 	assert_true(rig_good(&p.g, &p.a, &p.ca));
 	assert_tmf(&p, &p.a, ISCSI_TMF_ABORT_TASK, &p.ca, ISCSI_TMF_NO_TASK); /* answered */
 	assert_tmf(&p, &p.b, ISCSI_TMF_ABORT_TASK, &p.ca, ISCSI_TMF_NO_TASK);
-	assert_tmf(&p, &p.a, ISCSI_TMF_TARGET_COLD_RESET, NULL, ISCSI_TMF_NOT_SUPPORTED);
+	assert_tmf(&p, &p.a, ISCSI_TMF_QUERY_TASK_SET, NULL, ISCSI_TMF_NOT_SUPPORTED);
+	assert_tmf(&p, &p.a, (enum iscsi_tmf)0, NULL, ISCSI_TMF_NOT_SUPPORTED);
+	assert_tmf(&p, &p.a, (enum iscsi_tmf)13, NULL, ISCSI_TMF_NOT_SUPPORTED);
+	assert_tmf(&p, &p.a, (enum iscsi_tmf)127, NULL, ISCSI_TMF_NOT_SUPPORTED);
 	assert_tmf(&p, &p.a, ISCSI_TMF_CLEAR_ACA, NULL, ISCSI_TMF_NOT_SUPPORTED);
 	assert_tmf(&p, &p.a, ISCSI_TMF_TASK_REASSIGN, NULL, ISCSI_TMF_NO_REASSIGN);
 	for (unsigned f = ISCSI_TMF_ABORT_TASK_SET; f <= ISCSI_TMF_LU_RESET; f++) {
@@ -327,9 +342,11 @@ static void what_cannot_be_done_is_said(void **state)
 	pair_close(&p);
 }
 
-/* Sent ahead of its turn, aborted, then its turn comes: it must not run. */
+/* Sent ahead of its turn, aborted, then its turn comes: it must not run. What is for all commands
+ * before it is answered when they have come (11.6.1). */
 static void aborted_ahead(enum iscsi_tmf function)
 {
+	bool waits = function != ISCSI_TMF_ABORT_TASK;
 	static struct pair p;
 
 	pair_open(&p, 1, false);
@@ -339,12 +356,17 @@ static void aborted_ahead(enum iscsi_tmf function)
 	ini_submit(&p.a, &p.ca);
 	rig_pass(&p.g, 50 * RIG_MS);
 	assert_int_equal(p.ca.state, INI_CMD_SENT);
-	assert_tmf(&p, &p.a, function, &p.ca, ISCSI_TMF_COMPLETE);
+	ini_tmf(&p.a, function, 0, &p.ca);
+	rig_pass(&p.g, SOON);
+	assert_int_equal(p.a.tmfs, !waits);
+	if (waits) /* 11.5.1 */
+		assert_tmf_tag(&p, p.a.next_itt - 1, ISCSI_TMF_REJECTED);
 	ini_forget(&p.ca);
 	p.a.cmd_sn -= 2; /* fills the gap */
 	ini_nop(&p.a, false, NULL, 0);
 	p.a.cmd_sn++;
-	assert_true(RIG_WAIT(&p.g, p.a.nops == 1, SOON));
+	assert_true(RIG_WAIT(&p.g, p.a.nops == 1 && p.a.tmfs == (waits ? 2 : 1), SOON));
+	assert_int_equal(p.a.tmf_response, ISCSI_TMF_COMPLETE);
 	rig_pass(&p.g, SOON);
 	for (unsigned n = 0; n < 2; n++) { /* after a reset: the unit attention first */
 		cmd_test_unit_ready(&p.ca);
@@ -362,6 +384,7 @@ static void aborted_ahead(enum iscsi_tmf function)
 static void aborted_before_its_turn(void **state)
 {
 	(void)state;
+	aborted_ahead(ISCSI_TMF_TARGET_WARM_RESET);
 	aborted_ahead(ISCSI_TMF_ABORT_TASK);
 	aborted_ahead(ISCSI_TMF_ABORT_TASK_SET);
 	aborted_ahead(ISCSI_TMF_CLEAR_TASK_SET);

@@ -254,6 +254,8 @@ static void on_pdu(struct ini *i, const struct bhs *h, const uint8_t *data, uint
 	case ISCSI_TMF_RSP:
 		i->tmfs++;
 		i->tmf_response = ((const struct bhs_tmf_rsp *)h)->response;
+		i->tmfs_rejected += i->tmf_response == ISCSI_TMF_REJECTED;
+		memcpy(i->tmf_info, ((const struct bhs_tmf_rsp *)h)->additional, 3);
 		break;
 	case ISCSI_LOGOUT_RSP:
 		i->logged_out = true;
@@ -265,6 +267,8 @@ static void on_pdu(struct ini *i, const struct bhs *h, const uint8_t *data, uint
 	case ISCSI_ASYNC:
 		i->asyncs++;
 		i->async_event = ((const struct bhs_async *)h)->event;
+		i->async_lun = h->lun[1];
+		i->async_seconds = be16_get(((const struct bhs_async *)h)->param3);
 		break;
 	default:
 		ini_break(i, "opcode %#x from a target", h->opcode);

@@ -59,6 +59,8 @@ struct ini_cmd {
 struct ini_offer {
 	bool ImmediateData, InitialR2T;
 	uint32_t FirstBurstLength, MaxBurstLength, MaxRecvDataSegmentLength, MaxOutstandingR2T;
+	uint32_t iSCSIProtocolLevel;
+	const char *TaskReporting; /* NULL: not said */
 };
 
 struct ini {
@@ -92,7 +94,10 @@ struct ini {
 	/* what has come */
 	unsigned nops, pings, rejects, asyncs, texts, tmfs, ndone;
 	uint8_t tmf_response, reject_reason, async_event;
-	char *text; /* of Text Responses, joined */
+	uint8_t tmf_info[3];
+	unsigned tmfs_rejected;
+	unsigned async_lun, async_seconds; /* LUN; Parameter3 */
+	char *text;			   /* of Text Responses, joined */
 	size_t text_len;
 	uint32_t text_ttt;
 	uint32_t nop_data_len;

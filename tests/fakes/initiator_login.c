@@ -60,6 +60,11 @@ static void login_request(struct ini *i, enum iscsi_stage stage, bool first)
 			add_num(text, sizeof(text), &len, "FirstBurstLength", o->FirstBurstLength);
 			add_num(text, sizeof(text), &len, "MaxOutstandingR2T",
 				o->MaxOutstandingR2T);
+			add_num(text, sizeof(text), &len, "iSCSIProtocolLevel",
+				o->iSCSIProtocolLevel);
+			if (o->TaskReporting)
+				add_key(text, sizeof(text), &len, "TaskReporting",
+					o->TaskReporting);
 		}
 	}
 	ini_send_pdu(i, &h, text, (uint32_t)len);
