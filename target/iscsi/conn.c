@@ -76,10 +76,12 @@ static void heard(struct conn *c)
 
 static void fed(struct conn *c, int rc)
 {
-	if (rc)
-		conn_close(c, "the byte stream cannot be framed");
-	else
+	if (likely(!rc))
 		ask_exact(c);
+	else if (rc == -EBADMSG) /* no Reject: whose it was cannot be known (7.8) */
+		conn_close(c, "header digest error: a PDU was damaged on its way");
+	else
+		conn_close(c, "the byte stream cannot be framed");
 }
 
 static void on_bytes(struct io_stream *s, const uint8_t *data, size_t len)
@@ -298,6 +300,10 @@ static enum tx_fill pdu_fill(struct tx_item *it, struct tx *tx)
 	*h = p->h;
 	h->data_len = be24_of(p->len);
 	conn_stamp(p->conn, h, p->with_status);
+	if (p->ends_login) {
+		tx->header_digest = p->conn->params.header_digest;
+		tx->data_digest = p->conn->params.data_digest;
+	}
 	return TX_HOLD;
 }
 

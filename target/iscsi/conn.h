@@ -100,6 +100,7 @@ struct tx_pdu {
 	struct tx_item item;
 	struct conn *conn;
 	bool with_status;
+	bool ends_login; /* digests begin behind it (13.1) */
 	struct bhs h;
 	uint32_t len;
 	uint8_t data[];

@@ -2,8 +2,9 @@
  *
  * DataPDUInOrder and DataSequenceInOrder are Yes: within a burst the next offset is the
  * only right one. Anything else is a protocol error, and at ErrorRecoveryLevel 0 that
- * ends the session; no byte of it is placed. A wrong DataSN means that a PDU was lost (7.9): the
- * rest of the burst is received to nowhere, and the command fails. */
+ * ends the session; no byte of it is placed. A wrong DataSN means that a PDU was lost (7.9), a
+ * wrong digest that one was damaged (7.8): the rest of what is under way is received to nowhere,
+ * and then the command fails. */
 #include "target/iscsi/conn.h"
 #include "target/iscsi/task.h"
 
@@ -49,6 +50,17 @@ static const char *check_solicited(const struct r2t *r, const struct bhs_data_ou
 	return NULL;
 }
 
+/* Nothing of its data will reach the disk any more. */
+static void fail(struct task *t, const char *what)
+{
+	if (t->ended)
+		return;
+	log_warn("%s %s: Data-Out %s, the command fails", t->session->conn->peer,
+		 t->session->initiator, what);
+	scsi_cmd_fail(&t->cmd, 0x0b, 0x47, 0x05); /* protocol service CRC error (11.4.7.2) */
+	t->ended = true;
+}
+
 int data_out_place(struct task *t, const struct bhs_data_out *h, uint32_t len, struct iovec *dst,
 		   int *dst_cnt, const char **why)
 {
@@ -58,12 +70,8 @@ int data_out_place(struct task *t, const struct bhs_data_out *h, uint32_t len, s
 	*why = unsolicited ? check_unsolicited(t, h, len) : check_solicited(r, h, len);
 	if (*why)
 		return -EPROTO;
-	if (be32_get(h->data_sn) != (unsolicited ? t->unsolicited_sn : r->data_sn) && !t->ended) {
-		log_warn("%s %s: Data-Out out of sequence, the command fails",
-			 t->session->conn->peer, t->session->initiator);
-		scsi_cmd_fail(&t->cmd, 0x0b, 0x47, 0x05); /* protocol service CRC error (7.8) */
-		t->ended = true;
-	}
+	if (be32_get(h->data_sn) != (unsolicited ? t->unsolicited_sn : r->data_sn))
+		fail(t, "out of sequence");
 	*dst_cnt = t->ended ? 0 : task_slice(t, be32_get(h->offset), len, dst, PDU_RX_MAX_IOV);
 	return 0;
 }
@@ -90,6 +98,12 @@ void data_out_done(struct task *t, const struct bhs_data_out *h, uint32_t len)
 	t->nr2ts--;
 	memmove(r, r + 1, (size_t)(&t->r2ts[t->nr2ts] - r) * sizeof(*r));
 	task_advance(t);
+}
+
+void data_out_damaged(struct task *t, const struct bhs_data_out *h, uint32_t len)
+{
+	fail(t, "with a wrong digest");
+	data_out_done(t, h, len);
 }
 
 void data_out_solicit(struct task *t)

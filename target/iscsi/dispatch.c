@@ -203,6 +203,37 @@ static bool moves_window(const struct conn *c)
 	return table[opcode(c)].numbered && !(c->parser.bhs.opcode & ISCSI_IMMEDIATE);
 }
 
+/* --- digests ------------------------------------------------------------------------- */
+
+/* 7.8: what came is not used, and the initiator hears so. A Data-Out's task fails once all of its
+ * data has come. Anything else is as though it had never come: that leaves a hole in the row of
+ * CmdSNs, which would hold up all that follows, in silence, until the initiator gave up; so then
+ * the session ends (what 7.8 allows always), and the initiator begins anew at once. The same for
+ * commands that take no number: they may have used up a unit attention. */
+static int data_digest_error(struct conn *c)
+{
+	const struct bhs *h = &c->parser.bhs;
+	bool hole = c->rx_order == SESSION_EARLY ||
+		    (c->rx_order == SESSION_NOW && table[opcode(c)].numbered &&
+		     (!(h->opcode & ISCSI_IMMEDIATE) || opcode(c) == ISCSI_SCSI_CMD));
+	struct task *t;
+
+	log_warn("%s %s: data digest error in a PDU with opcode %#x%s", c->peer,
+		 c->session->initiator, opcode(c), hole ? ", the session ends" : "");
+	drop_staged(c);
+	conn_reject(c, h, ISCSI_REJECT_DATA_DIGEST);
+	if (c->closed)
+		return -EPROTO;
+	if (hole) {
+		conn_close_when_sent(c);
+		return 0;
+	}
+	t = received_task(c);
+	if (t)
+		data_out_damaged(t, (const void *)h, c->parser.data_len);
+	return 0;
+}
+
 /* --- the parser's callbacks ---------------------------------------------------------- */
 
 static enum session_order order_of(struct conn *c)
@@ -263,6 +294,8 @@ int dispatch_pdu(struct pdu_rx *rx)
 	struct conn *c = container_of(rx, struct conn, parser);
 	int rc;
 
+	if (unlikely(rx->data_corrupt) && !c->last_pdu_queued)
+		return data_digest_error(c);
 	if (c->last_pdu_queued || (conn_is_full_feature(c) && c->rx_order != SESSION_NOW)) {
 		drop_staged(c);
 		return 0;

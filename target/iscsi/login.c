@@ -50,6 +50,7 @@ static void respond(struct conn *c, uint8_t flags, enum iscsi_login_status statu
 {
 	struct login *l = c->login;
 	bool ok = status == ISCSI_LOGIN_SUCCESS;
+	bool ends = ok && (flags & ISCSI_TRANSIT) && (flags & 3) == ISCSI_STAGE_FULL_FEATURE;
 	struct tx_pdu *p =
 		conn_pdu(c, ISCSI_LOGIN_RSP, l->answer_buf, ok ? (uint32_t)l->answer.len : 0);
 	struct bhs_login_rsp *h;
@@ -59,13 +60,11 @@ static void respond(struct conn *c, uint8_t flags, enum iscsi_login_status statu
 	h = (struct bhs_login_rsp *)&p->h;
 	h->flags = flags;
 	memcpy(h->isid, l->request.isid, sizeof(h->isid));
-	h->tsih = be16_of(c->session && ok && (flags & ISCSI_TRANSIT) &&
-					  (flags & 3) == ISCSI_STAGE_FULL_FEATURE
-				  ? c->session->tsih
-				  : be16_get(l->request.tsih));
+	h->tsih = c->session && ends ? be16_of(c->session->tsih) : l->request.tsih;
 	h->itt = l->request.itt;
 	h->status_class = (uint8_t)(status >> 8);
 	h->status_detail = (uint8_t)status;
+	p->ends_login = ends;
 	conn_send(p);
 }
 
@@ -210,6 +209,8 @@ static void finish(struct conn *c)
 		return;
 	c->parser.max_data_bytes =
 		l->declared ? c->reactor->node->offer.MaxRecvDataSegmentLength : MAX_ANSWER_BYTES;
+	c->parser.header_digest = c->params.header_digest;
+	c->parser.data_digest = c->params.data_digest;
 	log_info("%s %s: logged in to %s", c->peer, c->session->initiator,
 		 c->session->target ? c->session->target->name : "discovery");
 	login_free(c);

@@ -129,6 +129,34 @@ static const char *take_list(struct negotiation *n, const struct key *k, const c
 	return NULL;
 }
 
+/* The first element of @list that is one of @names, as its index; -1: none is. */
+static int first_known(const char *list, const char *const names[], int n)
+{
+	for (;; list++) {
+		size_t len = strcspn(list, ",");
+
+		for (int i = 0; i < n; i++)
+			if (len == strlen(names[i]) && memcmp(list, names[i], len) == 0)
+				return i;
+		list += len;
+		if (!*list)
+			return -1;
+	}
+}
+
+/* 13.1: theirs is the choice, both are the same to us. */
+static const char *take_digest(struct negotiation *n, const struct key *k, const char *value)
+{
+	static const char *const names[] = { "None", "CRC32C" };
+	int which = first_known(value, names, ARRAY_SIZE(names));
+
+	if (which < 0)
+		return params_reject(n, k);
+	*bool_field(n->p, k) = which;
+	keys_write(n->answer, k->name, names[which]);
+	return NULL;
+}
+
 /* 12.1. Without None in it the answer is Reject, and who calls us ends the login. */
 static const char *take_auth_method(struct negotiation *n, const struct key *k, const char *value)
 {
@@ -299,6 +327,8 @@ static const char *take_nothing(struct negotiation *n, const struct key *k, cons
 	{ #name, (flags) | IS_BOOL, TURN_OFFERED, fn, FIELD(name), 0, 1, 0, OFFER(name), NULL }
 #define LIST(name, fn, flags, accepted) \
 	{ #name, flags, TURN_OFFERED, fn, NO_FIELD, 0, 0, 0, FIXED, accepted }
+#define DIGEST(name, field) \
+	{ #name, IN_OPERATIONAL, TURN_OFFERED, take_digest, FIELD(field), 0, 0, 0, FIXED, NULL }
 #define DECL(name, fn, flags, field) \
 	{ name, (flags) | DECLARED, TURN_DECLARED, fn, field, 0, 0, 0, FIXED, NULL }
 #define PLAIN(name, fn, flags) \
@@ -319,8 +349,8 @@ static const struct key table[] = {
 
 	/* negotiated */
 	LIST(AuthMethod, take_auth_method, IN_SECURITY, "None"),		/* 12.1 */
-	LIST(HeaderDigest, take_list, IN_OPERATIONAL, "None"),			/* 13.1 */
-	LIST(DataDigest, take_list, IN_OPERATIONAL, "None"),
+	DIGEST(HeaderDigest, header_digest),					/* 13.1 */
+	DIGEST(DataDigest, data_digest),
 	NUM(MaxConnections, take_min, LEADING, 1, 65535, 1),			/* 13.2 */
 	BOOL_OURS(InitialR2T, take_or, LEADING),				/* 13.10 */
 	BOOL_OURS(ImmediateData, take_and, LEADING),				/* 13.11 */

@@ -7,19 +7,34 @@
  *    │      └ on_header()             │        └ on_pdu()
  *    └ lengths are checked            └ goes where on_header() said
  *
- * The bracketed parts are not there yet: a digest will be two more states of four bytes.
+ * The bracketed parts are there once they were agreed on. The header's digest covers BHS and AHS,
+ * and nothing of them is believed before it; the data's covers data and padding, summed up as they
+ * come, so that what is dropped counts and what was received straight into its place does, too.
+ * No data, no data digest (11.2.3).
+ *
  * Empty parts are skipped in advance(), so a part being received always lacks at least one
  * byte, and "have" says how many of its bytes are here.
  *
- * The only thing that makes the stream unframeable is a data segment longer than we
- * allowed: TotalAHSLength cannot exceed our buffer, it is one byte. Once broken, or
- * stopped by a callback, the parser stays so: what follows the stop was thrown away. */
+ * Two things make the stream unframeable: a data segment longer than we allowed, and a wrong header
+ * digest, because then the lengths are not to be trusted (7.8). TotalAHSLength cannot exceed our
+ * buffer, it is one byte. Once broken, or stopped by a callback, the parser stays so: what
+ * follows the stop was thrown away. */
 #include "target/iscsi/pdu_rx.h"
+
+#include "backstore/base/crc32c.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum rx_state { RX_BHS, RX_AHS, RX_DATA, RX_PAD, RX_BROKEN };
+enum rx_state {
+	RX_BHS,
+	RX_AHS,
+	RX_HEADER_DIGEST,
+	RX_DATA,
+	RX_PAD,
+	RX_DATA_DIGEST,
+	RX_BROKEN,
+};
 
 void pdu_rx_init(struct pdu_rx *rx)
 {
@@ -28,6 +43,7 @@ void pdu_rx_init(struct pdu_rx *rx)
 	rx->ahs_len = 0;
 	rx->data_len = 0;
 	rx->dst_cnt = 0;
+	rx->data_corrupt = false;
 }
 
 static uint32_t part_len(const struct pdu_rx *rx)
@@ -41,25 +57,47 @@ static uint32_t part_len(const struct pdu_rx *rx)
 		return rx->data_len;
 	case RX_PAD:
 		return -rx->data_len & 3;
+	case RX_HEADER_DIGEST:
+	case RX_DATA_DIGEST:
+		return sizeof(rx->digest);
 	case RX_BROKEN:
 		break;
 	}
 	return 0;
 }
 
-static int bhs_done(struct pdu_rx *rx)
+static void bhs_done(struct pdu_rx *rx)
 {
 	rx->ahs_len = rx->bhs.ahs_words * 4u;
 	rx->data_len = be24_get(rx->bhs.data_len);
 	rx->dst_cnt = 0;
-	return rx->data_len > rx->max_data_bytes ? -EPROTO : 0;
+	rx->data_corrupt = false;
+}
+
+static bool is_digest_of(const struct pdu_rx *rx, uint32_t crc)
+{
+	uint8_t right[sizeof(rx->digest)];
+
+	crc32c_put(right, crc);
+	return memcmp(right, rx->digest, sizeof(right)) == 0;
+}
+
+static bool header_is_intact(const struct pdu_rx *rx)
+{
+	uint32_t crc = crc32c_add(CRC32C_START, &rx->bhs, sizeof(rx->bhs));
+
+	return is_digest_of(rx, crc32c_add(crc, rx->ahs, rx->ahs_len));
 }
 
 static int header_done(struct pdu_rx *rx)
 {
 	size_t room = 0;
-	int rc = rx->on_header(rx);
+	int rc;
 
+	if (rx->data_len > rx->max_data_bytes)
+		return -EPROTO;
+	rx->crc = CRC32C_START;
+	rc = rx->on_header(rx);
 	if (rc)
 		return rc;
 	if (rx->dst_cnt < 0 || rx->dst_cnt > PDU_RX_MAX_IOV)
@@ -70,33 +108,49 @@ static int header_done(struct pdu_rx *rx)
 	return room > rx->data_len ? -EINVAL : 0;
 }
 
-/* The present part is whole: goes on to the next one that is not empty. */
+/* The present part is whole: what follows it, and what is done in between. */
+static int next_part(struct pdu_rx *rx)
+{
+	switch ((enum rx_state)rx->state) {
+	case RX_BHS:
+		bhs_done(rx);
+		rx->state = RX_AHS;
+		/* without a digest to wait for */
+		return !rx->header_digest && rx->data_len > rx->max_data_bytes ? -EPROTO : 0;
+	case RX_AHS:
+		rx->state = rx->header_digest ? RX_HEADER_DIGEST : RX_DATA;
+		return rx->header_digest ? 0 : header_done(rx);
+	case RX_HEADER_DIGEST:
+		rx->state = RX_DATA;
+		return header_is_intact(rx) ? header_done(rx) : -EBADMSG;
+	case RX_DATA:
+		rx->state = RX_PAD;
+		return 0;
+	case RX_PAD:
+		if (rx->data_digest && rx->data_len) {
+			rx->state = RX_DATA_DIGEST;
+			return 0;
+		}
+		rx->state = RX_BHS;
+		return rx->on_pdu(rx);
+	case RX_DATA_DIGEST:
+		rx->data_corrupt = !is_digest_of(rx, rx->crc);
+		rx->state = RX_BHS;
+		return rx->on_pdu(rx);
+	case RX_BROKEN:
+		break;
+	}
+	return -EPROTO;
+}
+
+/* Goes on to the next part that is not empty. */
 static int advance(struct pdu_rx *rx)
 {
-	int rc = 0;
+	int rc;
 
 	do {
 		rx->have = 0;
-		switch ((enum rx_state)rx->state) {
-		case RX_BHS:
-			rx->state = RX_AHS;
-			rc = bhs_done(rx);
-			break;
-		case RX_AHS:
-			rx->state = RX_DATA;
-			rc = header_done(rx);
-			break;
-		case RX_DATA:
-			rx->state = RX_PAD;
-			break;
-		case RX_PAD:
-			rx->state = RX_BHS;
-			rc = rx->on_pdu(rx);
-			break;
-		case RX_BROKEN:
-			rc = -EPROTO;
-			break;
-		}
+		rc = next_part(rx);
 		if (rc) {
 			rx->state = RX_BROKEN;
 			return rc;
@@ -155,8 +209,17 @@ static void part_copy(struct pdu_rx *rx, const uint8_t *buf, size_t len)
 		break;
 	case RX_DATA:
 		data_copy(rx, buf, len);
+		if (rx->data_digest)
+			rx->crc = crc32c_add(rx->crc, buf, len);
 		break;
 	case RX_PAD: /* its content is the sender's affair: SHOULD be 0 (11.2.3) */
+		if (rx->data_digest)
+			rx->crc = crc32c_add(rx->crc, buf, len);
+		break;
+	case RX_HEADER_DIGEST:
+	case RX_DATA_DIGEST:
+		memcpy(rx->digest + rx->have, buf, len);
+		break;
 	case RX_BROKEN:
 		break;
 	}
@@ -198,6 +261,8 @@ int pdu_rx_placed(struct pdu_rx *rx, size_t len)
 		return -EPROTO;
 	if (len > pdu_rx_wants(rx, iov, &cnt))
 		return -EINVAL;
+	if (rx->data_digest)
+		rx->crc = crc32c_add_iov(rx->crc, iov, cnt, len);
 	rx->have += (uint32_t)len;
 	if (len == 0 || rx->have < rx->data_len)
 		return 0;

@@ -106,6 +106,8 @@ int data_out_place(struct task *t, const struct bhs_data_out *h, uint32_t len, s
 		   int *dst_cnt, const char **why);
 /* They are there. */
 void data_out_done(struct task *t, const struct bhs_data_out *h, uint32_t len);
+/* They came with a wrong digest: the command will fail. */
+void data_out_damaged(struct task *t, const struct bhs_data_out *h, uint32_t len);
 /* Makes R2Ts up to MaxOutstandingR2T and queues them. */
 void data_out_solicit(struct task *t);
 enum tx_fill data_out_fill(struct task *t, struct tx *tx);

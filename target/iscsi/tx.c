@@ -5,8 +5,12 @@
  *            ▼      ▼
  *   batch:  bhs│data│pad  bhs  bhs│data ...  ──▶ one send ──▶ release() of those held
  *
+ * With digests it is bhs+digest│data│pad│digest.
+ *
  * One batch is under way at a time; what becomes ready meanwhile goes into the next. */
 #include "target/iscsi/tx.h"
+
+#include "backstore/base/crc32c.h"
 
 #include <assert.h>
 #include <string.h>
@@ -36,6 +40,16 @@ void tx_drop(struct tx *tx)
 	release_all(&tx->queue);
 }
 
+/* Whoever filled them in has done so by now. */
+static void sign_headers(struct tx *tx)
+{
+	for (unsigned i = 0; i < tx->npdus; i++) {
+		struct tx_header *h = &tx->headers[i];
+
+		crc32c_put(h->digest, crc32c_add(CRC32C_START, &h->bhs, sizeof(h->bhs)));
+	}
+}
+
 bool tx_gather(struct tx *tx)
 {
 	assert(!tx->sending);
@@ -55,6 +69,8 @@ bool tx_gather(struct tx *tx)
 			list_add_tail(&tx->held, &it->link);
 		}
 	}
+	if (unlikely(tx->header_digest))
+		sign_headers(tx);
 	return tx->npdus > 0;
 }
 
@@ -64,23 +80,38 @@ void tx_sent(struct tx *tx)
 	release_all(&tx->held);
 }
 
+static const uint8_t zeros[4];
+
+static void sign_data(struct tx *tx, const struct iovec *iov, int iovcnt, uint32_t len)
+{
+	uint8_t *digest = tx->data_digests[tx->npdus - 1];
+	uint32_t crc = crc32c_add_iov(CRC32C_START, iov, iovcnt, len);
+
+	crc32c_put(digest, crc32c_add(crc, zeros, -len & 3));
+	tx->iov[tx->niov++] = (struct iovec){ digest, TX_DIGEST_BYTES };
+}
+
 struct bhs *tx_pdu(struct tx *tx, const struct iovec *iov, int iovcnt, uint32_t len)
 {
-	static const uint8_t zeros[4];
+	bool sign = tx->data_digest && len;
 	unsigned pad = -len & 3;
 	struct bhs *h;
 
-	if (tx->npdus == TX_PDUS || tx->niov + (unsigned)iovcnt + 2 > TX_IOVS ||
+	/* header, pad, digest */
+	if (tx->npdus == TX_PDUS || tx->niov + (unsigned)iovcnt + 2 + sign > TX_IOVS ||
 	    (tx->npdus && tx->bytes + len > TX_BYTES))
 		return NULL;
-	h = &tx->bhs[tx->npdus++];
+	h = &tx->headers[tx->npdus++].bhs;
 	memset(h, 0, sizeof(*h));
 	h->data_len = be24_of(len);
-	tx->iov[tx->niov++] = (struct iovec){ h, sizeof(*h) };
+	tx->iov[tx->niov++] =
+		(struct iovec){ h, sizeof(*h) + (tx->header_digest ? TX_DIGEST_BYTES : 0) };
 	for (int i = 0; i < iovcnt; i++)
 		tx->iov[tx->niov++] = iov[i];
 	if (pad) /* never written through: sendmsg reads */
 		tx->iov[tx->niov++] = (struct iovec){ (void *)(uintptr_t)zeros, pad };
+	if (unlikely(sign))
+		sign_data(tx, iov, iovcnt, len);
 	tx->bytes += len;
 	return h;
 }

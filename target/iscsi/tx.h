@@ -2,7 +2,8 @@
  * a batch when its turn comes, so that all that is ready leaves in one sendmsg.
  *
  * Headers live in the batch; payload is borrowed from the item until it is released.
- * StatSN, ExpCmdSN and MaxCmdSN are stamped when a PDU enters the batch, hence in order. */
+ * StatSN, ExpCmdSN and MaxCmdSN are stamped when a PDU enters the batch, hence in order. A
+ * payload is final by then: its digest is made at once, the headers' when the batch is whole. */
 #pragma once
 
 #include "backstore/base/io.h"
@@ -13,6 +14,8 @@ enum {
 	TX_IOVS = 256,
 	TX_BYTES = 1 << 20, /* payload of one batch, about */
 };
+
+enum { TX_DIGEST_BYTES = 4 };
 
 struct tx;
 struct tx_item;
@@ -35,10 +38,16 @@ struct tx {
 	struct list dirty; /* in the reactor's list */
 	bool sending;
 	bool failed; /* nothing can be sent any more */
+	/* were agreed on (13.1): for the PDUs that enter from now on */
+	bool header_digest, data_digest;
 	struct io_send send;
 	unsigned npdus, niov;
 	size_t bytes;
-	struct bhs bhs[TX_PDUS];
+	struct tx_header {
+		struct bhs bhs;
+		uint8_t digest[TX_DIGEST_BYTES]; /* sent with it, or not: the iovec says */
+	} headers[TX_PDUS];
+	uint8_t data_digests[TX_PDUS][TX_DIGEST_BYTES];
 	struct iovec iov[TX_IOVS];
 };
 
