@@ -157,6 +157,9 @@ struct io {
  * io_uring is refused here). To be called on the thread that will run it. */
 int io_uring_engine_new(struct io **out, unsigned index) MUST_CHECK;
 
+/* The same, for hosts that refuse io_uring. Takes no advice to cancel. */
+int io_epoll_engine_new(struct io **out, unsigned index) MUST_CHECK;
+
 /* One turn: hands over what was started, waits (if asked to and nothing else is
  * ready) for a completion, message or timer, and runs the callbacks. Returns 0, or
  * -errno when the engine itself is broken. */
