@@ -30,6 +30,9 @@ static const char usage[] =
 	"                       writethrough      every write is durable when it is answered\n"
 	"                       block-size=512|4096     (512)\n"
 	"                       readonly\n"
+	"                       target=NAME, lun=N      behind another target; several volumes "
+	"of one\n"
+	"                                         have a lun=, 0 to 16383, each\n"
 	"                       shared            takes several initiator names at a time\n"
 	"                       id=UUID           identity of the disk (made once, kept beside the "
 	"data)\n"
@@ -40,6 +43,9 @@ static const char usage[] =
 	"(repeatable)\n"
 	"  --open               any initiator that can reach us may log in\n"
 	"  --reactors N         threads that serve (one per core that it may use)\n"
+	"  --max-sessions N     sessions at a time (4096)\n"
+	"  --max-logins-per-address N\n"
+	"                       connections of one address that log in or discover (512)\n"
 	"  --memory SIZE        budget of all data buffers (256M, 16M a reactor at least)\n"
 	"  --state DIR          identities of devices (/var/lib/ringlun)\n"
 	"  --runtime DIR        what must outlive a restart but not a boot (/run/ringlun)\n"
@@ -54,6 +60,8 @@ enum option_code {
 	OPT_ALLOW,
 	OPT_OPEN,
 	OPT_REACTORS,
+	OPT_MAX_SESSIONS,
+	OPT_MAX_LOGINS,
 	OPT_MEMORY,
 	OPT_STATE,
 	OPT_RUNTIME,
@@ -68,6 +76,8 @@ static const struct option options[] = {
 	{ "allow", required_argument, NULL, OPT_ALLOW },
 	{ "open", no_argument, NULL, OPT_OPEN },
 	{ "reactors", required_argument, NULL, OPT_REACTORS },
+	{ "max-sessions", required_argument, NULL, OPT_MAX_SESSIONS },
+	{ "max-logins-per-address", required_argument, NULL, OPT_MAX_LOGINS },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "runtime", required_argument, NULL, OPT_RUNTIME },
@@ -178,17 +188,17 @@ static int take_dir(const char **dir, const char *option, const char *text, char
 	return 0;
 }
 
-static int take_reactors(struct config *cfg, const char *text, char *why, size_t why_cap)
+static int take_number(unsigned *out, const char *option, const char *text, unsigned max, char *why,
+		       size_t why_cap)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
-	if (*text < '0' || *text > '9' || *end || !n || n > MAX_REACTORS) {
-		snprintf(why, why_cap, "--reactors %s: give a number from 1 to %d", text,
-			 MAX_REACTORS);
+	if (*text < '0' || *text > '9' || *end || !n || n > max) {
+		snprintf(why, why_cap, "%s %s: give a number from 1 to %u", option, text, max);
 		return -EINVAL;
 	}
-	cfg->reactors = (unsigned)n;
+	*out = (unsigned)n;
 	return 0;
 }
 
@@ -205,7 +215,13 @@ static int take(struct config *cfg, int opt, char *arg, char *why, size_t why_ca
 		cfg->open = true;
 		return 0;
 	case OPT_REACTORS:
-		return take_reactors(cfg, arg, why, why_cap);
+		return take_number(&cfg->reactors, "--reactors", arg, MAX_REACTORS, why, why_cap);
+	case OPT_MAX_SESSIONS:
+		return take_number(&cfg->max_sessions, "--max-sessions", arg, CONFIG_MAX_SESSIONS,
+				   why, why_cap);
+	case OPT_MAX_LOGINS:
+		return take_number(&cfg->max_logins, "--max-logins-per-address", arg,
+				   CONFIG_MAX_SESSIONS, why, why_cap);
 	case OPT_MEMORY:
 		cfg->memory_text = arg;
 		if (!size_parse(arg, &cfg->memory_bytes) && cfg->memory_bytes)
@@ -249,6 +265,8 @@ static int check(struct config *cfg, char *why, size_t why_cap)
 			 "all)");
 		return -EINVAL;
 	}
+	if (target_config_check(cfg, why, why_cap))
+		return -EINVAL;
 	if (cfg->memory_bytes > machine_bytes()) {
 		snprintf(why, why_cap,
 			 "--memory %s is more than this machine has (%lluM); give less",
@@ -288,6 +306,8 @@ enum config_result config_parse(struct config *cfg, int argc, char **argv, char 
 
 	memset(cfg, 0, sizeof(*cfg)); /* no compound literal: it is large for a stack */
 	cfg->reactors = usable_cores();
+	cfg->max_sessions = 4096;
+	cfg->max_logins = 512;
 	cfg->state_dir = "/var/lib/ringlun";
 	cfg->runtime_dir = "/run/ringlun";
 	cfg->log_level = LOG_INFO;

@@ -14,6 +14,8 @@ enum {
 	CONFIG_MAX_ALLOW = 256,
 	CONFIG_NAME_BYTES = 128,
 	CONFIG_WHY_BYTES = 512,
+	CONFIG_MAX_LUN = 16383,	     /* of flat space addressing (SAM-5 4.7.5) */
+	CONFIG_MAX_SESSIONS = 65535, /* their handles have 16 bits, and 0 is none */
 };
 
 struct volume_config {
@@ -23,6 +25,9 @@ struct volume_config {
 	uint32_t block_bytes;
 	enum bs_cache cache;
 	bool writethrough, read_only, shared, recover;
+	char target[CONFIG_NAME_BYTES]; /* the volume's own name, unless it was given */
+	bool has_lun;
+	unsigned lun; /* 0, unless it was given */
 	bool has_id;
 	uint8_t id[16];
 };
@@ -41,6 +46,7 @@ struct config {
 	unsigned nallow;
 	bool open;
 	unsigned reactors;
+	unsigned max_sessions, max_logins; /* the latter of one address */
 	uint64_t memory_bytes;
 	const char *memory_text; /* as it was given, NULL: it was not; borrowed from argv */
 	const char *state_dir, *runtime_dir;
@@ -57,6 +63,8 @@ void config_fini(struct config *cfg);
 
 /* volume_config.c: "NAME,path=PATH[,key[=value]...]". 0 or -EINVAL with @why. */
 int volume_config_parse(struct volume_config *v, const char *spec, char *why, size_t why_cap);
+/* target_config.c: do volumes that share a target go together? 0 or -EINVAL with @why. */
+int target_config_check(const struct config *cfg, char *why, size_t why_cap);
 /* listen_config.c: "ADDR[:PORT]", "[ADDR6][:PORT]". 0 or -EINVAL with @why. */
 int listen_config_parse(struct listen_config *l, const char *spec, char *why, size_t why_cap);
 bool listen_config_is_loopback(const struct listen_config *l);

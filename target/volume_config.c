@@ -1,5 +1,5 @@
 /* --volume NAME,path=PATH[,size=1G][,cache=direct|buffered][,writethrough]
- *          [,block-size=512|4096][,readonly][,shared][,recover][,id=UUID]
+ *          [,block-size=512|4096][,readonly][,target=NAME][,lun=N][,shared][,recover][,id=UUID]
  *
  * One row per key; every mistake is answered with the key, the value and what would be right. */
 #include "target/config.h"
@@ -92,18 +92,6 @@ static const char *take_recover(struct volume_config *v, const char *value)
 	return NULL;
 }
 
-static const struct key keys[] = {
-	{ "path", true, take_path },
-	{ "size", true, take_size },
-	{ "cache", true, take_cache },
-	{ "writethrough", false, take_writethrough },
-	{ "block-size", true, take_block_size },
-	{ "readonly", false, take_readonly },
-	{ "shared", false, take_shared },
-	{ "recover", false, take_recover },
-	{ "id", true, take_id },
-};
-
 /* The name becomes the end of an iSCSI name: RFC 3722 leaves these characters. */
 static bool name_is_good(const char *name)
 {
@@ -111,6 +99,40 @@ static bool name_is_good(const char *name)
 
 	return n && !name[n] && n < CONFIG_NAME_BYTES;
 }
+
+static const char *take_target(struct volume_config *v, const char *value)
+{
+	if (!name_is_good(value))
+		return "the end of the target's name: up to 127 of a-z, 0-9, '.', '-' and ':'";
+	strcpy(v->target, value);
+	return NULL;
+}
+
+static const char *take_lun(struct volume_config *v, const char *value)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (*value < '0' || *value > '9' || *end || n > CONFIG_MAX_LUN)
+		return "a number from 0 to 16383";
+	v->lun = (unsigned)n;
+	v->has_lun = true;
+	return NULL;
+}
+
+static const struct key keys[] = {
+	{ "path", true, take_path },
+	{ "size", true, take_size },
+	{ "cache", true, take_cache },
+	{ "writethrough", false, take_writethrough },
+	{ "block-size", true, take_block_size },
+	{ "readonly", false, take_readonly },
+	{ "target", true, take_target },
+	{ "lun", true, take_lun },
+	{ "shared", false, take_shared },
+	{ "recover", false, take_recover },
+	{ "id", true, take_id },
+};
 
 static int take_key(struct volume_config *v, unsigned *seen, char *item, char *why, size_t why_cap)
 {
@@ -142,7 +164,8 @@ static int take_key(struct volume_config *v, unsigned *seen, char *item, char *w
 	}
 	snprintf(why, why_cap,
 		 "--volume %s: unknown key '%.100s'; there are path, size, cache, writethrough, "
-		 "block-size, readonly, shared, recover, id (and no value can have a comma)",
+		 "block-size, readonly, target, lun, shared, recover, id (and no value can have a "
+		 "comma)",
 		 v->name, item);
 	return -EINVAL;
 }
@@ -194,6 +217,7 @@ int volume_config_parse(struct volume_config *v, const char *spec, char *why, si
 		goto out;
 	}
 	strcpy(v->name, item);
+	strcpy(v->target, item);
 	while ((item = strsep(&rest, ",")))
 		if (take_key(v, &seen, item, why, why_cap))
 			goto out;

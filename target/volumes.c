@@ -103,31 +103,46 @@ static int open_identified(const struct volumes *vs, struct volume *vol,
 	return rc;
 }
 
+/* Behind the target that it names, which may be there already. */
+static int show_volume(struct volumes *vs, const struct volume *vol, const struct volume_config *v,
+		       struct iscsi_node *node, unsigned reactors)
+{
+	char name[ISCSI_NAME_BYTES];
+	struct iscsi_target *shown;
+	struct scsi_target *target;
+	int rc;
+
+	snprintf(name, sizeof(name), TARGET_NAME_PREFIX "%s", v->target);
+	shown = iscsi_node_target(node, name);
+	if (shown)
+		return scsi_target_add(shown->scsi, v->lun, vol->lu);
+	rc = scsi_target_new(&target);
+	if (rc)
+		return rc;
+	vs->targets[vs->ntargets++] = target;
+	rc = scsi_target_add(target, v->lun, vol->lu);
+	return rc ? rc : iscsi_node_add_target(node, name, target, v->shared, reactors);
+}
+
 /* The last one of @vs. */
 static int open_volume(struct volumes *vs, const struct config *cfg, struct iscsi_node *node,
 		       char *why, size_t why_cap)
 {
 	struct volume *vol = &vs->all[vs->n - 1];
 	const struct volume_config *v = &cfg->volumes[vs->n - 1];
-	char name[ISCSI_NAME_BYTES];
 	int rc = check_runtime_dir(v, cfg->runtime_dir, why, why_cap);
 
 	if (!rc)
 		rc = open_identified(vs, vol, v, cfg, why, why_cap);
 	if (rc)
 		return rc;
-	snprintf(name, sizeof(name), TARGET_NAME_PREFIX "%s", v->name);
-	rc = scsi_target_new(&vol->target);
-	if (!rc)
-		rc = scsi_target_add(vol->target, 0, vol->lu);
-	if (!rc)
-		rc = iscsi_node_add_target(node, name, vol->target, v->shared, cfg->reactors);
+	rc = show_volume(vs, vol, v, node, cfg->reactors);
 	if (rc) {
 		snprintf(why, why_cap, "%s", strerror(-rc));
 		return rc;
 	}
-	log_info("volume %s: %s, %llu bytes%s", name, v->path,
-		 (unsigned long long)scsi_lu_backstore(vol->lu)->size_bytes,
+	log_info("volume " TARGET_NAME_PREFIX "%s LUN %u: %s, %llu bytes%s", v->target, v->lun,
+		 v->path, (unsigned long long)scsi_lu_backstore(vol->lu)->size_bytes,
 		 v->read_only ? ", read-only" : "");
 	return 0;
 }
@@ -139,9 +154,9 @@ int volumes_open(struct volumes *vs, const struct config *cfg, struct iscsi_node
 
 	/* where it cannot be made, check_runtime_dir says so, if a volume needs it */
 	(void)!mkdir(cfg->runtime_dir, 0755);
-	vs->n = 0;
-	vs->all = calloc(cfg->nvolumes, sizeof(*vs->all));
-	if (!vs->all) {
+	*vs = (struct volumes){ .all = calloc(cfg->nvolumes, sizeof(*vs->all)),
+				.targets = calloc(cfg->nvolumes, sizeof(struct scsi_target *)) };
+	if (!vs->all || !vs->targets) {
 		snprintf(why, why_cap, "out of memory");
 		return -ENOMEM;
 	}
@@ -151,7 +166,10 @@ int volumes_open(struct volumes *vs, const struct config *cfg, struct iscsi_node
 		vs->n++;
 		rc = open_volume(vs, cfg, node, reason, sizeof(reason));
 		if (rc) {
-			snprintf(why, why_cap, "volume %s: %s", cfg->volumes[i].name, reason);
+			snprintf(why, why_cap, "volume %s: %s%s", cfg->volumes[i].name, reason,
+				 rc == -EMFILE ? "; raise the limit of open files (ulimit -n, or "
+						 "LimitNOFILE= of a unit), or serve fewer volumes"
+					       : "");
 			return rc;
 		}
 	}
@@ -160,14 +178,16 @@ int volumes_open(struct volumes *vs, const struct config *cfg, struct iscsi_node
 
 void volumes_close(struct volumes *vs)
 {
+	while (vs->ntargets)
+		scsi_target_free(vs->targets[--vs->ntargets]);
 	while (vs->n) {
 		struct volume *v = &vs->all[--vs->n];
 
-		if (v->target)
-			scsi_target_free(v->target);
 		if (v->lu)
 			scsi_lu_free(v->lu);
 	}
+	free(vs->targets);
 	free(vs->all);
+	vs->targets = NULL;
 	vs->all = NULL;
 }

@@ -1,5 +1,5 @@
-/* The volumes that are served: each a backstore, its identity, its logical unit and
- * its target. */
+/* The volumes that are served: each a backstore, its identity and its logical unit; and the targets
+ * that show them. */
 #pragma once
 
 #include "target/config.h"
@@ -11,12 +11,13 @@
 struct volume {
 	uint8_t uuid[16];
 	struct scsi_lu *lu;
-	struct scsi_target *target;
 };
 
 struct volumes {
 	struct volume *all;
 	unsigned n;
+	struct scsi_target **targets;
+	unsigned ntargets;
 };
 
 /* Opens them all and adds their targets to @node. On failure @why has the sentence, and

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_WORDS = 16 };
+enum { MAX_WORDS = 20 };
 
 /* Splits at blanks: none of our words has any. */
 static enum config_result parse(struct config *cfg, const char *line, char *why, size_t cap)
@@ -65,6 +65,21 @@ static const struct mistake {
 	{ "--volume a,path=/x,id=00000000-0000-0000-0000-000000000000", "give a UUID of its own" },
 	{ "--volume a,path=/x --volume a,path=/y", "--volume a: there are two volumes" },
 
+	{ "--volume a,path=/x,target=", "target= is not right: give the end of the target's name" },
+	{ "--volume a,path=/x,target=A", "target=A is not right" },
+	{ "--volume a,path=/x,lun=16384", "lun=16384 is not right: give a number from 0 to 16383" },
+	{ "--volume a,path=/x,lun=", "lun= is not right" },
+	{ "--volume a,path=/x,lun=-1", "lun=-1 is not right" },
+	{ "--volume a,path=/x,lun=1x", "lun=1x is not right" },
+	{ "--volume a,path=/x,target=t --volume b,path=/y,target=t",
+	  "both are behind target t; give each its number, lun=0 to lun=16383" },
+	{ "--volume a,path=/x --volume b,path=/y,target=a,lun=1", "both are behind target a" },
+	{ "--volume a,path=/x,lun=1 --volume b,path=/y,target=a", "both are behind target a" },
+	{ "--volume a,path=/x,target=t,lun=3 --volume c,path=/z --volume b,path=/y,target=t,lun=3",
+	  "both are lun=3 of target t; change one" },
+	{ "--volume a,path=/x,lun=0 --volume b,path=/y,target=a,lun=9,shared",
+	  "--volume b is 'shared' and --volume a is not" },
+
 	{ "--listen host", "--listen 'host': not an address" },
 	{ "--listen ''", "--listen '': not an address" },
 	{ "--listen [::1", "not an address" },
@@ -88,6 +103,11 @@ static const struct mistake {
 	{ "--reactors -1", "from 1 to 128" },
 	{ "--reactors 2x", "from 1 to 128" },
 	{ "--reactors 4294967297", "from 1 to 128" },
+	{ "--max-sessions 0", "--max-sessions 0: give a number from 1 to 65535" },
+	{ "--max-sessions 65536", "--max-sessions 65536: give a number from 1 to 65535" },
+	{ "--max-logins-per-address 0",
+	  "--max-logins-per-address 0: give a number from 1 to 65535" },
+	{ "--max-logins-per-address x", "--max-logins-per-address x: give a number" },
 	{ "--memory 0", "--memory 0: give a size" },
 	{ "--memory x", "--memory x: give a size" },
 	{ "--volume a,path=/x --reactors 3 --memory 47M",
@@ -144,6 +164,11 @@ static void defaults(void **state)
 	assert_int_equal(v->block_bytes, 512);
 	assert_int_equal(v->cache, BS_CACHE_DIRECT);
 	assert_false(v->writethrough || v->read_only || v->shared || v->recover || v->has_id);
+	assert_string_equal(v->target, "a");
+	assert_int_equal(v->lun, 0);
+	assert_false(v->has_lun);
+	assert_int_equal(cfg.max_sessions, 4096);
+	assert_int_equal(cfg.max_logins, 512);
 	assert_int_equal(cfg.nlisten, 1);
 	assert_string_equal(cfg.listen[0].text, "127.0.0.1:3260");
 	assert_true(listen_config_is_loopback(&cfg.listen[0]));
@@ -160,7 +185,8 @@ static void all_that_can_be_said(void **state)
 		"--volume db.1:x-y,path=/dev/vg/db,size=1GiB,cache=buffered,writethrough,"
 		"block-size=4096,readonly,shared,recover,id=6F1C2D3E-4a5b-4c6d-8e7f-012345678901 "
 		"--volume b,path=memory:,size=4k --listen 192.0.2.1 --listen [2001:db8::1]:0 "
-		"--listen ::1 --allow iqn.2004-10.com.example:* --reactors 128 --log-level debug";
+		"--listen ::1 --allow iqn.2004-10.com.example:* --reactors 128 --log-level debug "
+		"--max-sessions 65535 --max-logins-per-address 1";
 	char why[CONFIG_WHY_BYTES];
 	const struct volume_config *v;
 	struct config cfg;
@@ -176,6 +202,8 @@ static void all_that_can_be_said(void **state)
 	assert_true(v->writethrough && v->read_only && v->shared && v->recover && v->has_id);
 	assert_int_equal(v->id[0], 0x6f);
 	assert_int_equal(v->id[15], 0x01);
+	assert_int_equal(cfg.max_sessions, 65535);
+	assert_int_equal(cfg.max_logins, 1);
 	assert_int_equal(cfg.nlisten, 3);
 	assert_int_equal(((struct sockaddr_in *)&cfg.listen[0].addr)->sin_port, htons(3260));
 	assert_int_equal(((struct sockaddr_in6 *)&cfg.listen[1].addr)->sin6_port, 0);
@@ -200,6 +228,33 @@ static void the_same_port_in_two_families_is_no_overlap(void **state)
 	config_fini(&cfg);
 }
 
+/* In whatever order they are given. */
+static void volumes_that_share_a_target(void **state)
+{
+	static const char line[] =
+		"--volume b,path=/y,target=t,lun=16383,shared --volume t,path=/x "
+		"--volume a,path=/z,lun=0,target=u --volume c,path=/w,target=u,"
+		"lun=1";
+	static const char again[] = "--volume b,path=/y,target=t,lun=16383,shared "
+				    "--volume t,path=/x,lun=7,shared --volume u,lun=3,path=/z";
+	char why[CONFIG_WHY_BYTES];
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(parse(&cfg, line, why, sizeof(why)), CONFIG_BAD); /* t has no lun= */
+	assert_non_null(strstr(why, "behind target t"));
+	config_fini(&cfg);
+	assert_int_equal(parse(&cfg, again, why, sizeof(why)), CONFIG_RUN);
+	assert_string_equal(cfg.volumes[0].name, "b");
+	assert_string_equal(cfg.volumes[0].target, "t");
+	assert_int_equal(cfg.volumes[0].lun, 16383);
+	assert_string_equal(cfg.volumes[1].target, "t");
+	assert_int_equal(cfg.volumes[1].lun, 7);
+	assert_string_equal(cfg.volumes[2].target, "u"); /* alone, and with a number all the same */
+	assert_int_equal(cfg.volumes[2].lun, 3);
+	config_fini(&cfg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +262,7 @@ int main(void)
 		cmocka_unit_test(long_values_leave_room_for_the_way_out),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(all_that_can_be_said),
+		cmocka_unit_test(volumes_that_share_a_target),
 		cmocka_unit_test(the_same_port_in_two_families_is_no_overlap),
 	};
 

@@ -26,6 +26,7 @@ struct rig {
 	char dir[64], runtime[80];
 	struct iscsi_node node;
 	struct volumes volumes;
+	unsigned ntargets; /* that there were */
 	char why[CONFIG_WHY_BYTES];
 };
 
@@ -82,6 +83,7 @@ static int try(struct rig *r, const char *first, const char *second)
 	r->why[0] = '\0';
 	assert_int_equal(iscsi_node_init(&r->node), 0);
 	rc = volumes_open(&r->volumes, &cfg, &r->node, r->why, sizeof(r->why));
+	r->ntargets = r->volumes.ntargets;
 	iscsi_node_fini(&r->node);
 	volumes_close(&r->volumes);
 	for (unsigned i = 0; i < cfg.nvolumes; i++)
@@ -137,6 +139,20 @@ static void a_file_is_made_once_and_keeps_its_identity(void **state)
 	assert_int_equal(nfiles(r), 2);
 	assert_int_equal(try(r, "a,path=%s/x.img", NULL), 0);
 	assert_int_equal(nfiles(r), 2);
+}
+
+static void volumes_stand_behind_the_targets_they_name(void **state)
+{
+	struct rig *r = *state;
+
+	assert_int_equal(try(r, "a,path=%s/x.img,size=1M", "b,path=null:,size=1M"), 0);
+	assert_int_equal(r->ntargets, 2);
+	assert_int_equal(try(r, "a,path=%s/x.img,lun=16383", "b,path=null:,size=1M,target=a,lun=1"),
+			 0);
+	assert_int_equal(r->ntargets, 1);
+	assert_int_equal(
+		try(r, "a,path=%s/x.img,target=t,lun=1", "b,path=null:,size=1M,target=t,lun=1"),
+		-EEXIST);
 }
 
 static void what_cannot_be_opened_leaves_nothing(void **state)
@@ -463,6 +479,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_file_is_made_once_and_keeps_its_identity, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(volumes_stand_behind_the_targets_they_name, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_opened_leaves_nothing, setup,
 						teardown),
