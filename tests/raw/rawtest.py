@@ -5,9 +5,10 @@ import os
 import sys
 import time
 import unittest
+import zlib
 
-from iscsi_raw import (CHECK_CONDITION, DATA_IN, GOOD, READ_CAPACITY10, REJECT, SCSI_RSP, Closed,
-                       Conn, Quiet, Session, portal_of, read10, write10)
+from iscsi_raw import (CHECK_CONDITION, DATA_IN, GOOD, NO_TAG, READ_CAPACITY10, REJECT, SCSI_RSP,
+                       Closed, Conn, Quiet, Session, portal_of, read10, write10)
 
 INITIATOR = "iqn.2026-11.io.ringlun.test:raw"
 OTHER = "iqn.2026-11.io.ringlun.test:other"
@@ -104,6 +105,43 @@ class RawTest(unittest.TestCase):
         s = self.session()
         s.ping()
         s.close()
+
+
+class Provoked(RawTest):
+    """While somebody breaks the rules another session is there, and does I/O afterwards."""
+
+    LBA = 90000
+
+    def setUp(self):
+        super().setUp()
+        self.witness = self.session()
+
+    def tearDown(self):
+        try:
+            bs = self.block_bytes(self.witness)
+            data = pattern(4 * bs, zlib.crc32(self.id().encode()) & 0xffff)
+            self.write_blocks(self.witness, self.LBA, data, bs)
+            self.assertEqual(self.read_blocks(self.witness, self.LBA, 4, bs), data)
+        finally:
+            super().tearDown()
+
+    def assert_ends(self, s, what):
+        """7.7, 7.13: the session is over; nothing of the PDU was done."""
+        try:
+            while True:
+                pdu = s.next(2.0)
+                self.assertEqual(pdu.opcode, REJECT, "%s: %r" % (what, pdu))
+        except Closed:
+            pass
+        except Quiet:
+            self.fail("%s: the session goes on" % what)
+
+    def assert_rejected(self, s, *reasons):
+        """A Reject, and the session lives. Returns the PDU."""
+        pdu = s.expect(REJECT)
+        self.assertIn(pdu.reason, reasons)
+        self.assertEqual((pdu.itt, pdu.final), (NO_TAG, True))
+        return pdu
 
 
 def pattern(n, seed):
