@@ -30,9 +30,11 @@ def binary(preset="dev"):
 def sanitizer_env(name):
     log = os.path.join(LOGS, f"sanitizer.{name}")
     env = dict(os.environ)
-    env["ASAN_OPTIONS"] = f"log_path={log}:detect_leaks=1:strict_string_checks=1"
-    env["UBSAN_OPTIONS"] = f"log_path={log}:print_stacktrace=1"
-    env["TSAN_OPTIONS"] = f"log_path={log}"
+    for tool, options in (("ASAN", f"log_path={log}:detect_leaks=1:strict_string_checks=1"),
+                          ("UBSAN", f"log_path={log}:print_stacktrace=1"),
+                          ("TSAN", f"log_path={log}")):
+        more = os.environ.get(f"{tool}_OPTIONS")    # of the test, or who runs it
+        env[f"{tool}_OPTIONS"] = options + (f":{more}" if more else "")
     return env
 
 
