@@ -174,21 +174,13 @@ static const char *take_task_reporting(struct negotiation *n, const struct key *
 		[TASK_REPORTING_RESPONSE_FENCE] = "ResponseFence",
 		[TASK_REPORTING_FAST_ABORT] = "FastAbort",
 	};
+	int which = first_known(value, names, ARRAY_SIZE(names));
 
-	for (const char *at = value;; at++) {
-		size_t len = strcspn(at, ",");
-
-		for (uint32_t i = 0; i < ARRAY_SIZE(names); i++) {
-			if (len != strlen(names[i]) || memcmp(at, names[i], len) != 0)
-				continue;
-			*params_key_num(n->p, k) = i;
-			keys_write(n->answer, k->name, names[i]);
-			return NULL;
-		}
-		at += len;
-		if (!*at)
-			return params_reject(n, k);
-	}
+	if (which < 0)
+		return params_reject(n, k);
+	*params_key_num(n->p, k) = (uint32_t)which;
+	keys_write(n->answer, k->name, names[which]);
+	return NULL;
 }
 
 /* 13.25: MUST NOT be NotUnderstood. "No" (which it allows) rather than "Reject" (which it

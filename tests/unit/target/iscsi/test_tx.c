@@ -1,6 +1,8 @@
 /* Gathering what is to be sent into batches. */
 #include "target/iscsi/tx.h"
 
+#include "backstore/base/crc32c.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -252,6 +254,107 @@ static void as_many_pieces_as_there_is_room_for(void **state)
 	free(tx);
 }
 
+static void assert_digest(const uint8_t *from, size_t len)
+{
+	uint8_t right[4];
+
+	crc32c_put(right, crc32c_add(CRC32C_START, from, len));
+	assert_memory_equal(from + len, right, 4);
+}
+
+/* Written when the item fills the header in, that is after tx_pdu has returned it. */
+static void digests_are_of_what_is_sent(void **state)
+{
+	(void)state;
+	for (unsigned mode = 0; mode < 4; mode++) {
+		struct tx *tx = tx_new();
+		struct thing t[9];
+		size_t len, at = 0;
+		uint8_t *bytes;
+
+		tx->header_digest = mode & 1;
+		tx->data_digest = mode & 2;
+		for (unsigned n = 0; n < 9; n++) {
+			thing_init(&t[n], (uint8_t)(n + 1), 1, n, true);
+			put(tx, &t[n]);
+		}
+		assert_true(tx_gather(tx));
+		bytes = flat(tx, &len);
+		for (unsigned n = 0; n < 9; n++) {
+			const struct bhs *h = (const void *)(bytes + at);
+
+			assert_int_equal(h->opcode, n + 1);
+			if (tx->header_digest)
+				assert_digest(bytes + at, sizeof(*h));
+			at += sizeof(*h) + (tx->header_digest ? 4 : 0);
+			if (tx->data_digest && n)
+				assert_digest(bytes + at, (n + 3) / 4 * 4);
+			at += (n + 3) / 4 * 4 + (tx->data_digest && n ? 4 : 0);
+		}
+		assert_int_equal(at, len);
+		free(bytes);
+		tx_sent(tx);
+		for (unsigned n = 0; n < 9; n++)
+			free(t[n].payload);
+		free(tx);
+	}
+}
+
+/* The Login Response that ends the login is the last without; both may be in one batch. */
+static enum tx_fill fill_and_begin(struct tx_item *it, struct tx *tx)
+{
+	enum tx_fill how = fill(it, tx);
+
+	tx->header_digest = tx->data_digest = true;
+	return how;
+}
+
+static void digests_begin_within_a_batch(void **state)
+{
+	struct tx *tx = tx_new();
+	struct thing a, b;
+	uint8_t *bytes;
+	size_t len;
+
+	(void)state;
+	thing_init(&a, 1, 1, 6, true);
+	thing_init(&b, 2, 1, 6, true);
+	a.item.fill = fill_and_begin;
+	put(tx, &a);
+	put(tx, &b);
+	assert_true(tx_gather(tx));
+	bytes = flat(tx, &len);
+	assert_int_equal(len, 56 + 64);
+	assert_int_equal(bytes[56], 2);
+	assert_digest(bytes + 56, 48);
+	assert_digest(bytes + 56 + 52, 8);
+	free(bytes);
+	tx_sent(tx);
+	free(a.payload);
+	free(b.payload);
+	free(tx);
+}
+
+/* Room is kept for the digests, too. */
+static void digests_have_room(void **state)
+{
+	struct tx *tx = tx_new();
+	struct iovec iov[14];
+	uint8_t byte[14] = { 0 };
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 14; i++)
+		iov[i] = (struct iovec){ byte, 1 };
+	tx_gather(tx);
+	tx->header_digest = tx->data_digest = true;
+	while (tx_pdu(tx, iov, 14, 14))
+		n++;
+	assert_int_equal(n, TX_IOVS / 17);
+	assert_int_equal(tx->niov, n * 17); /* header, 14, padding, digest */
+	free(tx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +364,9 @@ int main(void)
 		cmocka_unit_test(held_until_it_is_sent),
 		cmocka_unit_test(dropped),
 		cmocka_unit_test(as_many_pieces_as_there_is_room_for),
+		cmocka_unit_test(digests_are_of_what_is_sent),
+		cmocka_unit_test(digests_begin_within_a_batch),
+		cmocka_unit_test(digests_have_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
