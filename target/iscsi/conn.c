@@ -141,31 +141,51 @@ static void on_timer(struct io_timer *timer)
 	}
 }
 
-static void name_peer(struct conn *c)
+static struct sockaddr_storage peer_of(int fd)
 {
 	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
 
-	strcpy(c->peer, "?");
-	if (!getpeername(c->fd, (struct sockaddr *)&sa, &len))
-		sockaddr_text(&sa, sockaddr_port(&sa), c->peer);
+	if (getpeername(fd, (struct sockaddr *)&sa, &len))
+		sa.ss_family = AF_UNSPEC;
+	return sa;
+}
+
+/* Not even a connection comes of it. */
+static struct conn *turn_away(struct iscsi_reactor *r, int fd, struct login_source *source)
+{
+	logins_leave(&r->node->logins, source);
+	close(fd);
+	atomic_fetch_sub_explicit(&r->nconns, 1, memory_order_relaxed);
+	return NULL;
 }
 
 struct conn *conn_new(struct iscsi_reactor *r, int fd)
 {
-	struct conn *c = calloc(1, sizeof(*c));
+	const struct sockaddr_storage peer = peer_of(fd);
+	struct login_source *source;
+	enum login_verdict verdict = logins_enter(&r->node->logins, &peer, &source);
+	struct conn *c = verdict == LOGIN_CLOSE ? NULL : calloc(1, sizeof(*c));
+	char text[SOCKADDR_TEXT_BYTES];
 	int one = 1;
 
+	sockaddr_text(&peer, sockaddr_port(&peer), text);
+	if (verdict == LOGIN_CLOSE) {
+		log_warn("%s: connection closed: far more than %u connections of this address have "
+			 "not logged in (--max-logins-per-address)",
+			 text, r->node->logins.max);
+		return turn_away(r, fd, source);
+	}
 	if (!c) {
 		log_error("out of memory for a connection");
-		close(fd);
-		atomic_fetch_sub_explicit(&r->nconns, 1, memory_order_relaxed);
-		return NULL;
+		return turn_away(r, fd, source);
 	}
+	c->source = source;
+	c->one_too_many = verdict == LOGIN_REFUSE;
+	strcpy(c->peer, text);
 	c->reactor = r;
 	c->fd = fd;
 	c->state = CONN_XPT_UP;
-	name_peer(c);
 	/* Not fatal: a socket that is no TCP socket works, too. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	list_init(&c->parked);
@@ -222,6 +242,7 @@ void conn_release(struct conn *c)
 	free(c->staged);
 	if (c->session)
 		session_free(c->session);
+	logins_leave(&r->node->logins, c->source);
 	close(c->fd);
 	list_del(&c->link);
 	free(c);

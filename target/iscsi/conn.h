@@ -28,6 +28,7 @@ struct text_exchange {
 	size_t out_len, out_at;
 	be32 itt;
 	uint32_t ttt; /* of the answer's continuation; ISCSI_NO_TAG: none */
+	bool final;   /* the initiator has no more to ask */
 };
 
 struct conn {
@@ -36,6 +37,8 @@ struct conn {
 	int fd;
 	enum conn_state state;
 	char peer[SOCKADDR_TEXT_BYTES]; /* ADDR:PORT, for the log */
+	struct login_source *source; /* where it counts, while it serves no volume; NULL: nowhere */
+	bool one_too_many;	     /* from its address: its login is refused */
 
 	struct io_stream rx;
 	struct pdu_rx parser;

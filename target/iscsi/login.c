@@ -184,7 +184,8 @@ static int enter(struct conn *c)
 			 c->session->target->name, holder);
 		return fail(c, ISCSI_LOGIN_FORBIDDEN, why);
 	case NODE_FULL:
-		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "too many sessions");
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES,
+			    "as many sessions are open as may be (--max-sessions)");
 	case NODE_ENTERED:
 		break;
 	}
@@ -214,6 +215,10 @@ static void finish(struct conn *c)
 	log_info("%s %s: logged in to %s", c->peer, c->session->initiator,
 		 c->session->target ? c->session->target->name : "discovery");
 	login_free(c);
+	if (c->session->target) { /* who discovers keeps being counted */
+		logins_leave(&c->reactor->node->logins, c->source);
+		c->source = NULL;
+	}
 	io_timer_set(c->reactor->io, &c->timer,
 		     io_now_ns(c->reactor->io) + c->reactor->node->timeouts.quiet_ns);
 	if (c->reactor->draining)
@@ -250,7 +255,7 @@ static enum iscsi_login_status check_header(struct conn *c, const struct bhs_log
 	unsigned csg = h->flags >> 2 & 3, nsg = h->flags & 3;
 
 	*why = "wrong stage, flags or identifiers in the Login Request";
-	if (h->version_min > 0) {
+	if (h->version_min > 0 && !l->npdus) { /* of the first request (11.12.4) */
 		*why = "protocol version not supported";
 		return ISCSI_LOGIN_BAD_VERSION;
 	}
@@ -352,6 +357,10 @@ int login_pdu(struct conn *c)
 	c->login->request = *h;
 	if (status != ISCSI_LOGIN_SUCCESS)
 		return fail(c, status, why);
+	if (c->one_too_many)
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES,
+			    "too many connections of this address have not logged in "
+			    "(--max-logins-per-address)");
 	if (collect(c->login, c->staged, c->parser.data_len))
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "too much login text");
 	if (h->flags & ISCSI_CONTINUE) { /* 6.2: an empty answer asks for the rest */

@@ -8,6 +8,7 @@
 
 #include "target/iscsi/task.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 
 int iscsi_node_init(struct iscsi_node *node)
 {
+	int rc;
+
 	memset(node, 0, sizeof(*node));
 	node->offer = (struct params_offer){
 		.MaxRecvDataSegmentLength = 256 << 10,
@@ -34,7 +37,14 @@ int iscsi_node_init(struct iscsi_node *node)
 	node->window = 128;
 	list_init(&node->targets);
 	list_init(&node->sessions);
-	return -pthread_mutex_init(&node->lock, NULL);
+	node->max_sessions = ISCSI_MAX_SESSIONS;
+	rc = logins_init(&node->logins, ISCSI_MAX_LOGINS);
+	if (rc)
+		return rc;
+	rc = -pthread_mutex_init(&node->lock, NULL);
+	if (rc)
+		logins_fini(&node->logins);
+	return rc;
 }
 
 void iscsi_node_fini(struct iscsi_node *node)
@@ -47,13 +57,24 @@ void iscsi_node_fini(struct iscsi_node *node)
 		free(t->accounts);
 		free(t);
 	}
+	logins_fini(&node->logins);
 	pthread_mutex_destroy(&node->lock);
+}
+
+/* FNV-1a of the folded name: names compare without regard to case (RFC 3722). */
+static struct iscsi_target **bucket_of(struct iscsi_node *node, const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)tolower((unsigned char)*name)) * 16777619u;
+	return &node->by_name[hash % ISCSI_TARGET_BUCKETS];
 }
 
 int iscsi_node_add_target(struct iscsi_node *node, const char *name, struct scsi_target *scsi,
 			  bool shared, unsigned reactors)
 {
-	struct iscsi_target *t;
+	struct iscsi_target *t, **bucket;
 
 	if (strlen(name) >= ISCSI_NAME_BYTES)
 		return -ENAMETOOLONG;
@@ -71,19 +92,21 @@ int iscsi_node_add_target(struct iscsi_node *node, const char *name, struct scsi
 	strcpy(t->name, name);
 	t->scsi = scsi;
 	t->shared = shared;
+	list_init(&t->sessions);
 	list_add_tail(&node->targets, &t->link);
+	bucket = bucket_of(node, name);
+	t->next_named = *bucket;
+	*bucket = t;
 	return 0;
 }
 
 struct iscsi_target *iscsi_node_target(struct iscsi_node *node, const char *name)
 {
-	list_for_each (l, &node->targets) {
-		struct iscsi_target *t = list_entry(l, struct iscsi_target, link);
+	struct iscsi_target *t = *bucket_of(node, name);
 
-		if (!strcasecmp(t->name, name)) /* names compare case-folded (RFC 3722) */
-			return t;
-	}
-	return NULL;
+	while (t && strcasecmp(t->name, name) != 0)
+		t = t->next_named;
+	return t;
 }
 
 bool iscsi_node_allows(const struct iscsi_node *node, const char *initiator)
@@ -96,10 +119,7 @@ bool iscsi_node_allows(const struct iscsi_node *node, const char *initiator)
 
 static bool tsih_in_use(const struct iscsi_node *node, uint16_t tsih)
 {
-	list_for_each (l, &node->sessions)
-		if (list_entry(l, struct session, link)->tsih == tsih)
-			return true;
-	return false;
+	return node->tsihs[tsih / 8] & 1 << tsih % 8;
 }
 
 /* 0 is reserved (11.12.6). Returns 0 where none is left. */
@@ -114,24 +134,55 @@ static uint16_t new_tsih(struct iscsi_node *node)
 	return 0;
 }
 
+/* With the same target. */
 static bool same_nexus(const struct session *a, const struct session *b)
 {
-	return a->target == b->target && !strcasecmp(a->initiator, b->initiator) &&
+	return !strcasecmp(a->initiator, b->initiator) &&
 	       !memcmp(a->isid, b->isid, sizeof(a->isid));
 }
 
 /* Another initiator that is logged in to the target of @s, or NULL. */
-static const struct session *holder_of(const struct iscsi_node *node, const struct session *s)
+static const struct session *holder_of(const struct session *s)
 {
 	if (!s->target || s->target->shared)
 		return NULL;
-	list_for_each (l, &node->sessions) {
-		const struct session *other = list_entry(l, struct session, link);
+	list_for_each (l, &s->target->sessions) {
+		const struct session *other = list_entry(l, struct session, target_link);
 
-		if (other->target == s->target && strcasecmp(other->initiator, s->initiator))
+		if (strcasecmp(other->initiator, s->initiator))
 			return other;
 	}
 	return NULL;
+}
+
+/* The older sessions of its nexus; false: more than @cap. Discovery sessions replace nobody. */
+static bool older_of(const struct session *s, struct node_old *old, unsigned cap, unsigned *nold)
+{
+	*nold = 0;
+	if (!s->target)
+		return true;
+	list_for_each (l, &s->target->sessions) {
+		const struct session *o = list_entry(l, struct session, target_link);
+
+		if (!same_nexus(o, s))
+			continue;
+		if (*nold == cap)
+			return false;
+		old[(*nold)++] = (struct node_old){ o->reactor, o->serial };
+	}
+	return true;
+}
+
+static void add(struct iscsi_node *node, struct session *s, uint16_t tsih)
+{
+	s->tsih = tsih;
+	node->tsihs[tsih / 8] |= (uint8_t)(1 << tsih % 8);
+	s->serial = ++node->last_serial;
+	list_add_tail(&node->sessions, &s->link);
+	if (s->target)
+		list_add_tail(&s->target->sessions, &s->target_link);
+	node->nsessions++;
+	s->registered = true;
 }
 
 enum node_verdict iscsi_node_enter(struct iscsi_node *node, struct session *s, struct node_old *old,
@@ -140,35 +191,22 @@ enum node_verdict iscsi_node_enter(struct iscsi_node *node, struct session *s, s
 {
 	enum node_verdict verdict = NODE_ENTERED;
 	const struct session *other;
+	uint16_t tsih;
 
-	*nold = 0;
 	pthread_mutex_lock(&node->lock);
-	other = holder_of(node, s);
+	other = holder_of(s);
 	if (other) {
 		strcpy(holder, other->initiator);
 		verdict = NODE_HELD;
-		goto unlock;
-	}
-	list_for_each (l, &node->sessions) {
-		const struct session *o = list_entry(l, struct session, link);
-
-		if (!s->target || !same_nexus(o, s)) /* discovery sessions replace nobody */
-			continue;
-		if (*nold == cap) {
+	} else if (!older_of(s, old, cap, nold) || node->nsessions >= node->max_sessions + *nold) {
+		verdict = NODE_FULL; /* who comes in place of older ones may always come */
+	} else {
+		tsih = new_tsih(node);
+		if (tsih)
+			add(node, s, tsih);
+		else
 			verdict = NODE_FULL;
-			goto unlock;
-		}
-		old[(*nold)++] = (struct node_old){ o->reactor, o->serial };
 	}
-	s->tsih = new_tsih(node);
-	if (!s->tsih) {
-		verdict = NODE_FULL;
-		goto unlock;
-	}
-	s->serial = ++node->last_serial;
-	list_add_tail(&node->sessions, &s->link);
-	s->registered = true;
-unlock:
 	pthread_mutex_unlock(&node->lock);
 	return verdict;
 }
@@ -176,8 +214,13 @@ unlock:
 void iscsi_node_leave(struct iscsi_node *node, struct session *s)
 {
 	pthread_mutex_lock(&node->lock);
-	if (s->registered)
+	if (s->registered) {
 		list_del(&s->link);
+		if (s->target)
+			list_del(&s->target_link);
+		node->tsihs[s->tsih / 8] &= (uint8_t) ~(1 << s->tsih % 8);
+		node->nsessions--;
+	}
 	s->registered = false;
 	pthread_mutex_unlock(&node->lock);
 }

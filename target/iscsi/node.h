@@ -5,6 +5,7 @@
 #pragma once
 
 #include "backstore/base/list.h"
+#include "target/iscsi/logins.h"
 #include "target/iscsi/params.h"
 #include "target/scsi/scsi.h"
 
@@ -19,6 +20,9 @@ enum {
 	ISCSI_MAX_PORTALS = 64,
 	ISCSI_MAX_REACTORS = 128,
 	ISCSI_PORTAL_GROUP = 1,
+	ISCSI_TARGET_BUCKETS = 1024,
+	ISCSI_MAX_SESSIONS = 65535,
+	ISCSI_MAX_LOGINS = 512,
 };
 
 /* A target's buffers on one reactor, which alone looks at it; a cache line of its own. */
@@ -28,10 +32,12 @@ struct iscsi_account {
 
 struct iscsi_target {
 	struct list link;
+	struct iscsi_target *next_named; /* in its bucket */
 	char name[ISCSI_NAME_BYTES];
 	struct scsi_target *scsi;	/* borrowed */
 	bool shared;			/* takes several initiator names at a time */
 	struct iscsi_account *accounts; /* by reactor */
+	struct list sessions;		/* session.target_link; under the node's lock */
 };
 
 /* Where we listen, as SendTargets tells it. */
@@ -50,8 +56,11 @@ struct iscsi_timeouts {
 struct iscsi_node {
 	struct params_offer offer;
 	struct iscsi_timeouts timeouts;
-	uint32_t window; /* commands that one session may have unanswered */
-	struct list targets;
+	uint32_t window;     /* commands that one session may have unanswered */
+	struct list targets; /* in the order of adding */
+	struct iscsi_target *by_name[ISCSI_TARGET_BUCKETS];
+	unsigned max_sessions; /* at a time */
+	struct logins logins;
 	struct iscsi_portal portals[ISCSI_MAX_PORTALS];
 	unsigned nportals;
 	const char *const *allow; /* patterns of initiator names (fnmatch); empty: all */
@@ -61,7 +70,9 @@ struct iscsi_node {
 
 	pthread_mutex_t lock; /* of the rest */
 	struct list sessions;
+	unsigned nsessions;
 	uint16_t last_tsih;
+	uint8_t tsihs[(UINT16_MAX + 1) / 8]; /* a bit for each that is in use */
 	uint64_t last_serial;
 };
 
@@ -76,7 +87,7 @@ bool iscsi_node_allows(const struct iscsi_node *node, const char *initiator);
 enum node_verdict {
 	NODE_ENTERED,
 	NODE_HELD, /* another initiator has the target: its name is in @holder */
-	NODE_FULL, /* no session handle is left */
+	NODE_FULL, /* as many sessions as there may be */
 };
 
 /* Registers @s (its target, initiator, isid, reactor are set; target NULL for discovery), gives it

@@ -17,7 +17,8 @@ enum {
 };
 
 struct session {
-	struct list link; /* in the node's register */
+	struct list link;	 /* in the node's register, */
+	struct list target_link; /* and its target's sessions there */
 	bool registered;
 	struct conn *conn;
 	struct iscsi_reactor *reactor;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,50 @@ static void any_number_of_discoveries(void **state)
 	}
 }
 
+/* Discovery counts, too; who comes in place of an older session always may. */
+static void no_more_sessions_than_may_be(void **state)
+{
+	struct rig *r = *state;
+	struct session a, b, discovery, again;
+
+	r->node.max_sessions = 2;
+	session_of(r, &a, "iqn.x:shared", "host", 1);
+	session_of(r, &b, "iqn.x:shared", "host", 2);
+	session_of(r, &discovery, NULL, "host", 1);
+	session_of(r, &again, "iqn.x:shared", "host", 1);
+	assert_int_equal(enter(r, &discovery), NODE_ENTERED);
+	assert_int_equal(enter(r, &a), NODE_ENTERED);
+	assert_int_equal(enter(r, &b), NODE_FULL);
+	assert_false(b.registered);
+	assert_int_equal(enter(r, &again), NODE_ENTERED);
+	assert_int_equal(r->nold, 1);
+	assert_int_equal(enter(r, &b), NODE_FULL);
+	iscsi_node_leave(&r->node, &a);
+	iscsi_node_leave(&r->node, &a); /* counted once */
+	assert_int_equal(enter(r, &b), NODE_FULL);
+	iscsi_node_leave(&r->node, &discovery);
+	assert_int_equal(enter(r, &b), NODE_ENTERED);
+	assert_int_equal(r->node.nsessions, 2);
+}
+
+static void a_thousand_targets(void **state)
+{
+	struct rig *r = *state;
+	char name[64];
+
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "iqn.x:many-%u", i);
+		assert_int_equal(iscsi_node_add_target(&r->node, name, NULL, false, 1), 0);
+	}
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "IQN.x:Many-%u", i);
+		assert_int_equal(iscsi_node_add_target(&r->node, name, NULL, false, 1), -EEXIST);
+		assert_non_null(iscsi_node_target(&r->node, name));
+		assert_string_equal(iscsi_node_target(&r->node, name)->name + 10, name + 10);
+	}
+	assert_null(iscsi_node_target(&r->node, "iqn.x:many-1000"));
+}
+
 static void handles_are_never_zero_nor_twice(void **state)
 {
 	struct rig *r = *state;
@@ -189,6 +234,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_name_at_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(older_sessions_of_the_nexus, setup, teardown),
 		cmocka_unit_test_setup_teardown(any_number_of_discoveries, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_more_sessions_than_may_be, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_thousand_targets, setup, teardown),
 		cmocka_unit_test_setup_teardown(handles_are_never_zero_nor_twice, setup, teardown),
 	};
 
