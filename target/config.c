@@ -49,6 +49,7 @@ static const char usage[] =
 	"  --memory SIZE        budget of all data buffers (256M, 16M a reactor at least)\n"
 	"  --state DIR          identities of devices (/var/lib/ringlun)\n"
 	"  --runtime DIR        what must outlive a restart but not a boot (/run/ringlun)\n"
+	"  --engine NAME        io_uring, epoll, or auto: epoll where io_uring is refused (auto)\n"
 	"  --log-level LEVEL    error, warn, info or debug (info)\n"
 	"  --help, --version\n"
 	"\n"
@@ -65,6 +66,7 @@ enum option_code {
 	OPT_MEMORY,
 	OPT_STATE,
 	OPT_RUNTIME,
+	OPT_ENGINE,
 	OPT_LOG_LEVEL,
 	OPT_HELP,
 	OPT_VERSION,
@@ -81,6 +83,7 @@ static const struct option options[] = {
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "runtime", required_argument, NULL, OPT_RUNTIME },
+	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -232,6 +235,11 @@ static int take(struct config *cfg, int opt, char *arg, char *why, size_t why_ca
 		return take_dir(&cfg->state_dir, "--state", arg, why, why_cap);
 	case OPT_RUNTIME:
 		return take_dir(&cfg->runtime_dir, "--runtime", arg, why, why_cap);
+	case OPT_ENGINE:
+		if (!engine_parse(arg, &cfg->engine))
+			return 0;
+		snprintf(why, why_cap, "--engine %s: give auto, io_uring or epoll", arg);
+		return -EINVAL;
 	case OPT_LOG_LEVEL:
 		if (!log_level_parse(arg, &cfg->log_level))
 			return 0;

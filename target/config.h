@@ -4,6 +4,7 @@
 
 #include "backstore/backstore.h"
 #include "backstore/base/log.h"
+#include "target/engine.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,6 +51,7 @@ struct config {
 	uint64_t memory_bytes;
 	const char *memory_text; /* as it was given, NULL: it was not; borrowed from argv */
 	const char *state_dir, *runtime_dir;
+	enum engine_choice engine;
 	enum log_level log_level;
 };
 

@@ -49,6 +49,7 @@ struct flush {
 
 struct server {
 	struct config cfg_view; /* shallow copy: strings stay the caller's */
+	engine_new_fn *engine_new;
 	struct iscsi_node node;
 	struct volumes volumes;
 	struct portals portals;
@@ -89,7 +90,7 @@ static void listener_ended(struct io_listener *l)
 static int reactor_open(struct reactor_thread *t)
 {
 	struct server *s = t->server;
-	int rc = io_uring_engine_new(&t->io, t->index);
+	int rc = s->engine_new(&t->io, t->index);
 
 	if (rc)
 		return rc;
@@ -176,13 +177,7 @@ static int start_threads(struct server *s, char *why, size_t why_cap)
 		sem_wait(&s->event);
 	for (unsigned i = 0; i < s->nthreads && !rc; i++)
 		rc = s->threads[i].error;
-	if (rc == -EPERM || rc == -ENOSYS || rc == -EACCES)
-		snprintf(why, why_cap,
-			 "io_uring is refused here (%s): it needs Linux 6.1 or newer, "
-			 "kernel.io_uring_disabled=0, and in a container a seccomp profile that "
-			 "allows it",
-			 strerror(-rc));
-	else if (rc)
+	if (rc)
 		snprintf(
 			why, why_cap, "cannot set up %u reactors: %s%s", s->nthreads, strerror(-rc),
 			rc == -ENOMEM ? "; give fewer --reactors, or raise the locked-memory limit "
@@ -227,7 +222,9 @@ int server_start(struct server **out, const struct config *cfg, char *why, size_
 	s->node.nallow = cfg->nallow;
 	s->node.nreactors = s->nthreads;
 	s->placement.node = &s->node;
-	rc = volumes_open(&s->volumes, cfg, &s->node, why, why_cap);
+	rc = engine_choose(&s->engine_new, cfg->engine, why, why_cap);
+	if (!rc)
+		rc = volumes_open(&s->volumes, cfg, &s->node, why, why_cap);
 	if (!rc)
 		rc = portals_open(&s->portals, cfg, &s->node, why, why_cap);
 	if (!rc)
