@@ -25,8 +25,12 @@ def write(folder, name, content):
         f.write(content)
 
 
-def choice(max_data=4095, how=0, cuts=1):
-    return struct.pack(">HBB", max_data, how, cuts)
+HEADER_DIGEST, DATA_DIGEST, SIGN = 0x8000, 0x4000, 0x2000
+SIGNED = HEADER_DIGEST | DATA_DIGEST | SIGN
+
+
+def choice(max_data=4095, how=0, cuts=1, digests=0):
+    return struct.pack(">HBB", max_data | digests, how, cuts)
 
 
 EXT_CDB = struct.pack(">HBx", 17, 1) + bytes(16)
@@ -51,6 +55,14 @@ PDU = {
     "pdu-refused": choice(how=0x40) + pdu(0x40, b"1") * 10,
     "ends-in-header": choice() + pdu(0x40, b"full") + bhs(0x40)[:20],
     "ends-in-padding": choice() + pdu(0x40, b"12345")[:-1],
+    "digests-all-lengths": choice(how=4, cuts=9, digests=SIGNED) + b"".join(
+        pdu(0x00, bytes(n)) for n in range(9)),
+    "digests-ahs-half-placed": choice(how=1, cuts=21, digests=SIGNED) + pdu(
+        0x05, b"d" * 999, EXT_CDB) + pdu(0x40),
+    "header-digest-only": choice(digests=HEADER_DIGEST | SIGN) + pdu(0x40, b"1") * 3,
+    "data-digest-only": choice(how=2, digests=DATA_DIGEST | SIGN) + pdu(0x40, b"12") * 3,
+    "header-digest-wrong": choice(digests=HEADER_DIGEST) + pdu(0x40) * 2,
+    "data-digest-wrong": choice(cuts=3, digests=DATA_DIGEST) + pdu(0x40, b"12345678") * 4,
 }
 
 
