@@ -1,5 +1,5 @@
-/* Placing: a connection goes to the reactor that had the fewest commands in the last second
- * (ties: the fewest connections), whatever its target, so that one busy volume with several
+/* Placing: a connection goes to the reactor that had the fewest commands in the last second,
+ * connections counted in, whatever its target, so that one busy volume with several
  * sessions uses all cores; and stays there. */
 #include "target/placement.h"
 
@@ -23,50 +23,74 @@ static void arrived(struct io_msg *m)
 	free(a);
 }
 
+static unsigned connections(const struct placement *p)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < p->node->nreactors; i++)
+		n += atomic_load_explicit(&p->node->reactors[i]->nconns, memory_order_relaxed);
+	return n;
+}
+
 /* Commands per interval of a second or more; old enough to be true, young enough to matter. */
 static void update_rates(struct placement *p, uint64_t now_ns)
 {
 	if (now_ns - p->rated_ns < UINT64_C(1000000000))
 		return;
 	p->rated_ns = now_ns;
+	p->average = 0;
 	for (unsigned i = 0; i < p->node->nreactors; i++) {
 		const struct iscsi_reactor *r = p->node->reactors[i];
 		uint64_t n = atomic_load_explicit(&r->ncommands, memory_order_relaxed);
 
 		p->load[i].rate = n - p->load[i].seen_commands;
 		p->load[i].seen_commands = n;
+		p->average += p->load[i].rate;
 	}
+	p->average /= MAX(connections(p), 1u);
 }
 
-static struct iscsi_reactor *choose(const struct placement *p)
+/* A connection counts as one command: idle reactors get them in turn. */
+static uint64_t burden(const struct placement *p, unsigned i)
 {
-	unsigned best = 0, least = 0;
+	return p->load[i].rate +
+	       atomic_load_explicit(&p->node->reactors[i]->nconns, memory_order_relaxed);
+}
 
-	for (unsigned i = 0; i < p->node->nreactors; i++) {
-		unsigned conns =
-			atomic_load_explicit(&p->node->reactors[i]->nconns, memory_order_relaxed);
+static unsigned choose(const struct placement *p)
+{
+	unsigned best = 0;
 
-		if (i && (p->load[i].rate > p->load[best].rate ||
-			  (p->load[i].rate == p->load[best].rate && conns >= least)))
-			continue;
-		best = i;
-		least = conns;
-	}
-	return p->node->reactors[best];
+	for (unsigned i = 1; i < p->node->nreactors; i++)
+		if (burden(p, i) < burden(p, best))
+			best = i;
+	return best;
 }
 
 void placement_take(struct placement *p, uint64_t now_ns, int fd)
 {
-	struct arrival *a = malloc(sizeof(*a));
+	struct arrival *a;
+	unsigned best;
 
+	if (connections(p) >= p->max_connections) {
+		log_warn("a connection is closed: there are %u already (--max-sessions and the "
+			 "logins beside them)",
+			 p->max_connections);
+		close(fd);
+		return;
+	}
+	a = malloc(sizeof(*a));
 	if (!a) {
 		log_error("cannot accept a connection: out of memory");
 		close(fd);
 		return;
 	}
 	update_rates(p, now_ns);
-	*a = (struct arrival){ .msg.run = arrived, .where = choose(p), .fd = fd };
-	/* counted here, so that a burst of logins spreads before any of them runs */
+	best = choose(p);
+	*a = (struct arrival){ .msg.run = arrived, .where = p->node->reactors[best], .fd = fd };
+	/* Counted here, so that a burst of logins spreads before any of them runs: each is taken to
+	 * be as busy as all are on average, until a second has shown what it is. */
 	atomic_fetch_add_explicit(&a->where->nconns, 1, memory_order_relaxed);
+	p->load[best].rate += p->average;
 	io_post(a->where->io, &a->msg);
 }

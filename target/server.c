@@ -9,6 +9,7 @@
 #include "backstore/backstore.h"
 #include "backstore/base/log.h"
 #include "target/iscsi/reactor.h"
+#include "target/limits.h"
 #include "target/placement.h"
 #include "target/portals.h"
 #include "target/volumes.h"
@@ -27,6 +28,8 @@
 enum {
 	DRAIN_BOUND_S = 10, /* sessions and disks have that long */
 	STOP_BOUND_S = 25,  /* all of stopping: draining, then flushing */
+	FDS_A_REACTOR = 8,  /* rings, contexts, wake-ups: enough for either engine */
+	FDS_MORE = 16,	    /* now and then one */
 };
 
 struct reactor_thread {
@@ -204,6 +207,21 @@ static void server_free(struct server *s)
 	free(s);
 }
 
+static int set_limits(struct server *s, char *why, size_t why_cap)
+{
+	struct limits limits;
+	int rc = limits_settle(&limits, &s->cfg_view, FDS_MORE + s->nthreads * FDS_A_REACTOR, why,
+			       why_cap);
+
+	if (rc)
+		return rc;
+	s->node.max_sessions = limits.sessions;
+	s->node.logins.max = s->cfg_view.max_logins;
+	s->placement.node = &s->node;
+	s->placement.max_connections = limits.connections;
+	return 0;
+}
+
 int server_start(struct server **out, const struct config *cfg, char *why, size_t why_cap)
 {
 	struct server *s = calloc(1, sizeof(*s));
@@ -221,12 +239,13 @@ int server_start(struct server **out, const struct config *cfg, char *why, size_
 	s->node.allow = cfg->allow;
 	s->node.nallow = cfg->nallow;
 	s->node.nreactors = s->nthreads;
-	s->placement.node = &s->node;
 	rc = engine_choose(&s->engine_new, cfg->engine, why, why_cap);
 	if (!rc)
 		rc = volumes_open(&s->volumes, cfg, &s->node, why, why_cap);
 	if (!rc)
 		rc = portals_open(&s->portals, cfg, &s->node, why, why_cap);
+	if (!rc)
+		rc = set_limits(s, why, why_cap);
 	if (!rc)
 		rc = start_threads(s, why, why_cap);
 	if (rc) {
