@@ -261,6 +261,13 @@ def crash(run):
     run.program(os.path.join(folder, "memory"))
 
 
+def storm(run):
+    """a minute (--full: ten) of logins, aborts and disconnects under load"""
+    run.build("dev")
+    run.program(os.path.join(ROOT, "tests", "storm", "run"),
+                "--seconds", "600" if run.full else "60", seconds=30 * MINUTE)
+
+
 def guest(run):
     """the kernel's initiator"""
     run.build("release")
@@ -274,8 +281,8 @@ def quickstart(run):
 
 
 AREAS = {area.__name__: area for area in (
-    checks, unit, component, powercut, fuzz, tsan, raw, tools, conformance, kill, crash, guest,
-    quickstart)}
+    checks, unit, component, powercut, fuzz, tsan, raw, tools, conformance, kill, crash, storm,
+    guest, quickstart)}
 
 
 def run_area(run, name):
