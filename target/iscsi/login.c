@@ -212,8 +212,10 @@ static void finish(struct conn *c)
 		l->declared ? c->reactor->node->offer.MaxRecvDataSegmentLength : MAX_ANSWER_BYTES;
 	c->parser.header_digest = c->params.header_digest;
 	c->parser.data_digest = c->params.data_digest;
-	log_info("%s %s: logged in to %s", c->peer, c->session->initiator,
-		 c->session->target ? c->session->target->name : "discovery");
+	log_info("%s %s: logged in to %s%s%s", c->peer, c->session->initiator,
+		 c->session->target ? c->session->target->name : "discovery",
+		 c->params.header_digest ? ", header digests" : "",
+		 c->params.data_digest ? ", data digests" : "");
 	login_free(c);
 	if (c->session->target) { /* who discovers keeps being counted */
 		logins_leave(&c->reactor->node->logins, c->source);

@@ -9,6 +9,9 @@ try() {     # try NAME=VALUE...: log in with these, do I/O
         case $pair in
         *InitialR2T=Yes) negotiated InitialR2T Yes || return ;;
         *ImmediateData=No) negotiated ImmediateData No || return ;;
+        *Digest=*)
+            pair=${pair##*.}
+            negotiated "${pair%%=*}" "${pair#*=}" || return ;;
         *MaxBurstLength=*) negotiated MaxBurstLength "${pair#*=}" || return ;;
         esac
     done
@@ -23,4 +26,11 @@ t "unsolicited and immediate data"  try $r2t=No $imm=Yes
 t "small bursts" \
     try $r2t=No $imm=Yes session.iscsi.FirstBurstLength=4096 \
     session.iscsi.MaxBurstLength=16384 'conn[0].iscsi.MaxRecvDataSegmentLength=4096'
+head=conn[0].iscsi.HeaderDigest data=conn[0].iscsi.DataDigest
+big="session.iscsi.MaxBurstLength=1048576 session.iscsi.FirstBurstLength=65536"
+big="$big conn[0].iscsi.MaxRecvDataSegmentLength=262144"
+# shellcheck disable=SC2086
+t "header digests"                  try $big $head=CRC32C $data=None
+t "data digests"                    try $r2t=Yes $imm=No $head=None $data=CRC32C
+t "both digests"                    try $r2t=No $imm=Yes $head=CRC32C $data=CRC32C
 exit $((fails > 0))
