@@ -308,6 +308,8 @@ void conn_stamp(struct conn *c, struct bhs *h, bool with_status)
 	c->stat_sn += with_status;
 	n->exp_cmd_sn = be32_of(c->session ? c->session->exp_cmd_sn : 0);
 	n->max_cmd_sn = be32_of(c->session ? c->session->max_cmd_sn : 0);
+	if (c->session)
+		c->session->told_cmd_sn = c->session->exp_cmd_sn;
 }
 
 static enum tx_fill pdu_fill(struct tx_item *it, struct tx *tx)

@@ -119,6 +119,8 @@ void conn_reject(struct conn *c, const struct bhs *bad, enum iscsi_reject reason
 /* Handlers of PDUs: return 0, or negative after conn_close. */
 int dispatch_header(struct pdu_rx *rx); /* dispatch.c */
 int dispatch_pdu(struct pdu_rx *rx);
+/* Rejects the PDU; its CmdSN has not been received then (7.3), and the initiator fills the gap. */
+int dispatch_refuse(struct conn *c, enum iscsi_reject reason);
 int login_pdu(struct conn *c); /* login.c */
 void login_free(struct conn *c);
 int text_pdu(struct conn *c); /* text.c */

@@ -57,6 +57,10 @@ static const char *check_command(const struct conn *c, const struct bhs_scsi_cmd
 	const struct params *p = &c->params;
 	bool write = h->flags & ISCSI_CMD_WRITE;
 
+	if (!write && !(h->flags & ISCSI_FINAL))
+		return "a command with neither F nor W"; /* 11.3.1 */
+	if (!(h->flags & (ISCSI_CMD_READ | ISCSI_CMD_WRITE)) && be32_get(h->edtl))
+		return "data expected, but neither R nor W"; /* 11.3.1 */
 	if (len && !write)
 		return "immediate data with a command that does not write";
 	if (len && !p->ImmediateData)
@@ -66,14 +70,6 @@ static const char *check_command(const struct conn *c, const struct bhs_scsi_cmd
 	if (write && !(h->flags & ISCSI_FINAL) && p->InitialR2T)
 		return "unsolicited data announced, but InitialR2T=Yes was agreed";
 	return NULL;
-}
-
-static int refuse_command(struct conn *c, const struct bhs_scsi_cmd *h, enum iscsi_reject reason)
-{
-	if (!(h->opcode & ISCSI_IMMEDIATE))
-		session_credit(c->session);
-	conn_reject(c, &c->parser.bhs, reason);
-	return c->closed ? -EPROTO : 0;
 }
 
 static int command_header(struct conn *c)
@@ -86,9 +82,9 @@ static int command_header(struct conn *c)
 	if (wrong)
 		return conn_protocol_error(c, wrong);
 	if (session_find(s, h->itt))
-		return refuse_command(c, h, ISCSI_REJECT_TASK_IN_PROGRESS);
+		return dispatch_refuse(c, ISCSI_REJECT_TASK_IN_PROGRESS);
 	if (h->opcode & ISCSI_IMMEDIATE && s->nimmediate >= SESSION_MAX_IMMEDIATE)
-		return refuse_command(c, h, ISCSI_REJECT_TOO_MANY_IMMEDIATE);
+		return dispatch_refuse(c, ISCSI_REJECT_TOO_MANY_IMMEDIATE);
 	t = task_new(s, h);
 	if (!t) {
 		conn_close(c, "out of memory");
@@ -158,13 +154,15 @@ static const struct {
 	int (*pdu)(struct conn *c);
 	bool numbered;	   /* carries CmdSN */
 	bool in_discovery; /* allowed in a discovery session (4.3) */
+	bool tagged;	   /* must have an ITT (11.2.1.8) */
+	bool bare;	   /* must have neither data nor additional headers (11.5.2, 11.14.2) */
 } table[64] = {
-	[ISCSI_NOP_OUT] = { stage_ping, nop_out_pdu, true, true },
-	[ISCSI_SCSI_CMD] = { command_header, command_pdu, true, false },
-	[ISCSI_TMF_REQ] = { NULL, tmf_pdu, true, false },
-	[ISCSI_TEXT_REQ] = { stage_text, text_pdu, true, true },
-	[ISCSI_DATA_OUT] = { data_out_header, data_out_pdu, false, false },
-	[ISCSI_LOGOUT_REQ] = { NULL, logout_pdu, true, true },
+	[ISCSI_NOP_OUT] = { stage_ping, nop_out_pdu, true, true, false, false },
+	[ISCSI_SCSI_CMD] = { command_header, command_pdu, true, false, true, false },
+	[ISCSI_TMF_REQ] = { NULL, tmf_pdu, true, false, true, true },
+	[ISCSI_TEXT_REQ] = { stage_text, text_pdu, true, true, true, false },
+	[ISCSI_DATA_OUT] = { data_out_header, data_out_pdu, false, false, true, false },
+	[ISCSI_LOGOUT_REQ] = { NULL, logout_pdu, true, true, true, true },
 };
 
 static unsigned opcode(const struct conn *c)
@@ -180,6 +178,24 @@ enum session_order dispatch_take_turn(struct conn *c, const struct bhs *h)
 	if (order == SESSION_NOW && (h->opcode & ISCSI_OPCODE_MASK) != ISCSI_SCSI_CMD)
 		session_credit(c->session);
 	return order;
+}
+
+int dispatch_refuse(struct conn *c, enum iscsi_reject reason)
+{
+	struct session *s = c->session;
+	bool has_task = opcode(c) == ISCSI_SCSI_CMD;
+
+	if (!(c->parser.bhs.opcode & ISCSI_IMMEDIATE)) {
+		bool untaken = session_untake_sn(s);
+
+		/* The place in the window: of a command it was not given back yet. */
+		if (untaken && !has_task)
+			s->max_cmd_sn--;
+		else if (!untaken && has_task)
+			session_credit(s);
+	}
+	conn_reject(c, &c->parser.bhs, reason);
+	return c->closed ? -EPROTO : 0;
 }
 
 int dispatch_run_header(struct conn *c)
@@ -247,8 +263,24 @@ static enum session_order order_of(struct conn *c)
 	return dispatch_take_turn(c, h);
 }
 
+/* What ends the session for its form alone (7.7). */
+static const char *check_format(const struct conn *c)
+{
+	const struct pdu_rx *rx = &c->parser;
+
+	if (table[opcode(c)].tagged && be32_get(rx->bhs.itt) == ISCSI_NO_TAG)
+		return "a request without a task tag";
+	if (table[opcode(c)].bare && (rx->data_len || rx->ahs_len))
+		return "data or additional headers where there must be none";
+	return NULL;
+}
+
 static int full_feature_header(struct conn *c)
 {
+	const char *wrong = check_format(c);
+
+	if (wrong)
+		return conn_protocol_error(c, wrong);
 	if (opcode(c) == ISCSI_LOGIN_REQ)
 		return conn_protocol_error(c, "Login Request in full feature phase");
 	if (!table[opcode(c)].pdu) {

@@ -25,6 +25,10 @@ int logout_pdu(struct conn *c)
 	struct tx_pdu *p;
 	struct bhs_logout_rsp *rsp;
 
+	if ((h->flags & 0x7f) > LOGOUT_FOR_RECOVERY) /* 7.7 */
+		return conn_protocol_error(c, "unknown reason in a Logout Request");
+	if (!c->session->target && (h->flags & 0x7f) != LOGOUT_SESSION) /* 4.3 */
+		return dispatch_refuse(c, ISCSI_REJECT_PROTOCOL);
 	if (response == LOGOUT_OK) {
 		if (conn_step(c, EV_LOGOUT_REQ))
 			return conn_protocol_error(c, "Logout in the wrong state");

@@ -1,8 +1,6 @@
 /* NOP-Out and NOP-In, both ways (RFC 7143 11.18, 11.19). */
 #include "target/iscsi/conn.h"
 
-#include <string.h>
-
 int nop_out_pdu(struct conn *c)
 {
 	const struct bhs_nop_out *h = (const void *)&c->parser.bhs;
@@ -13,11 +11,12 @@ int nop_out_pdu(struct conn *c)
 	/* The answer to our ping, or a bare sign of life. */
 	if (be32_get(h->itt) == ISCSI_NO_TAG)
 		return 0;
+	if (!c->session->target) /* 4.3: SendTargets and logout, nothing else */
+		return dispatch_refuse(c, ISCSI_REJECT_PROTOCOL);
 	p = conn_pdu(c, ISCSI_NOP_IN, c->staged, len);
 	if (!p)
 		return -1;
 	in = (struct bhs_nop_in *)&p->h;
-	memcpy(in->lun, h->lun, sizeof(in->lun));
 	in->itt = h->itt;
 	in->ttt = be32_of(ISCSI_NO_TAG);
 	conn_send(p);

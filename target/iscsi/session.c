@@ -63,6 +63,14 @@ enum session_order session_take_sn(struct session *s, uint32_t cmd_sn)
 	return SESSION_NOW;
 }
 
+bool session_untake_sn(struct session *s)
+{
+	if (s->told_cmd_sn == s->exp_cmd_sn)
+		return false;
+	s->exp_cmd_sn--;
+	return true;
+}
+
 struct task *session_find(const struct session *s, be32 itt)
 {
 	uint32_t tag = be32_get(itt);

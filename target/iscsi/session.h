@@ -30,7 +30,8 @@ struct session {
 	uint64_t serial; /* never used twice in a process */
 
 	uint32_t exp_cmd_sn, max_cmd_sn;
-	struct list tasks; /* in order of arrival */
+	uint32_t told_cmd_sn; /* ExpCmdSN, as it was last sent */
+	struct list tasks;    /* in order of arrival */
 	unsigned ntasks, nimmediate;
 	unsigned nordered, nheld; /* ORDERED ones; those that wait for or behind one */
 	struct task *by_itt[SESSION_ITT_BUCKETS];
@@ -50,6 +51,9 @@ enum session_order { SESSION_NOW, SESSION_EARLY, SESSION_IGNORE };
 /* Where a non-immediate PDU stands in the command window (4.2.2.1). SESSION_NOW takes
  * its number: ExpCmdSN moves on. */
 enum session_order session_take_sn(struct session *s, uint32_t cmd_sn);
+/* The number that was just taken has not been received after all. False: it was acknowledged
+ * meanwhile, which stands. */
+bool session_untake_sn(struct session *s);
 /* A non-immediate command has been answered, or will never be: one more may come. */
 static inline void session_credit(struct session *s)
 {
