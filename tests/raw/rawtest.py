@@ -17,6 +17,7 @@ HELD = (0x0202, 0x0208, 0x0200)  # what a target may say while another name has 
 
 class Options:
     portal = target = None
+    own = False  # the server was started for these tests
 
 
 class RawTest(unittest.TestCase):

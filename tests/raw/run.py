@@ -22,6 +22,7 @@ def main():
     with ringlun.Server("raw", {"raw": "path=memory:,size=64M"}) as server:
         args = rawtest.options(["--portal", "127.0.0.1:%d" % server.port,
                                 "--target", ringlun.IQN + "raw", *argv])
+        rawtest.Options.own = True
         return rawtest.run(rawtest.all_tests(), args.k)
 
 
