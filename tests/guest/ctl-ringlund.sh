@@ -14,6 +14,7 @@ size=${VOLUME_MIB:-512}M
 
 up() {
     local i tries=0 begin args=()
+    [ -z "${RINGLUN_TEST_ENGINE-}" ] || args+=(--engine "$RINGLUN_TEST_ENGINE")
     for ((i = 0; i < RIG_NETS; i++)); do
         args+=(--listen "10.77.$i.1" --listen "[fd77:$i::1]")
     done

@@ -27,6 +27,12 @@ def binary(preset="dev"):
     return path
 
 
+def engine_args():
+    """What tests/run --engine says, as the server's arguments."""
+    engine = os.environ.get("RINGLUN_TEST_ENGINE")
+    return ["--engine", engine] if engine else []
+
+
 def sanitizer_env(name):
     log = os.path.join(LOGS, f"sanitizer.{name}")
     env = dict(os.environ)
@@ -102,6 +108,8 @@ class Server:
                    "--runtime", os.path.join(self.dir, "run")]
         for name, spec in self.volumes.items():
             command += ["--volume", f"{name},{spec}"]
+        if "--engine" not in self.args:
+            command += engine_args()
         return command + self.args
 
     def log(self, begin=0):

@@ -104,6 +104,7 @@ volumes() {
 serve() {
     local begin name tries=0 args=()
     for name; do args+=(--volume "$name,path=/dev/inner/$name"); done
+    [ -z "${RINGLUN_TEST_ENGINE-}" ] || args+=(--engine "$RINGLUN_TEST_ENGINE")
     touch /tmp/ringlund.log
     begin=$(($(wc -l </tmp/ringlund.log) + 1))
     "$RINGLUND" --listen 127.0.0.1 --memory 64M "${args[@]}" >>/tmp/ringlund.log 2>&1 &

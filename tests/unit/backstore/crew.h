@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backstore/base/io.h"
+#include "tests/fakes/real_engine.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -68,7 +69,7 @@ static inline void *crew_thread(void *arg)
 {
 	struct worker *w = arg;
 
-	CHECK(io_uring_engine_new(&w->io, w->index) == 0);
+	CHECK(real_engine_new(&w->io, w->index) == 0);
 	pthread_barrier_wait(&w->crew->barrier);
 	w->crew->begin(w);
 	while (!w->stopped)
@@ -79,13 +80,13 @@ static inline void *crew_thread(void *arg)
 }
 
 /* begin() runs once on each thread; returns when crew_done has been called @units times.
- * False: there is no io_uring here. @besides, if not NULL, runs meanwhile. */
+ * False: there is no engine here. @besides, if not NULL, runs meanwhile. */
 static inline bool crew_run(struct crew *c, unsigned units, void (*begin)(struct worker *w),
 			    void (*besides)(void))
 {
 	struct io *io;
 
-	if (io_uring_engine_new(&io, 0))
+	if (real_engine_new(&io, 0))
 		return false;
 	io_free(io);
 	c->begin = begin;

@@ -36,7 +36,7 @@ static int teardown(void **state)
 static void run(unsigned units, void (*begin)(struct worker *w), void (*besides)(void))
 {
 	if (!crew_run(&crew, units, begin, besides)) {
-		print_message("no io_uring here\n");
+		print_message("no engine here\n");
 		skip();
 	}
 }

@@ -258,7 +258,7 @@ static void what_others_wrote_after_an_abort_stays(void **state)
 		lu_open(mode ? BS_CACHE_BUFFERED : BS_CACHE_DIRECT);
 		if (!crew_run(&crew, CREW * SLOTS, begin, NULL)) {
 			lu_close();
-			print_message("no io_uring here\n");
+			print_message("no engine here\n");
 			skip();
 		}
 		lu_close();
