@@ -26,6 +26,8 @@ static void random_offer(struct fake_world *w, struct ini *i)
 	i->offer.FirstBurstLength = MIN(sizes[pick(w, 5)], i->offer.MaxBurstLength);
 	i->offer.MaxRecvDataSegmentLength = sizes[pick(w, 5)];
 	i->offer.MaxOutstandingR2T = 1 + pick(w, 8);
+	i->offer.HeaderDigest = !pick(w, 3);
+	i->offer.DataDigest = !pick(w, 3);
 	i->security_stage = pick(w, 2);
 }
 
@@ -205,6 +207,7 @@ static void every_size(void **state)
 		ini_init(&i, g.w, "iqn.2026-11.io.ringlun.test:one", 1);
 		if (seed > 1)
 			random_offer(g.w, &i);
+		i.offer.HeaderDigest = i.offer.DataDigest = seed % 2;
 		assert_true(rig_login(&g, &i, 0, 0));
 		for (unsigned n = 0; n < ARRAY_SIZE(sizes); n++)
 			one_size(&g, &i, sizes[n], (enum ini_out)((n + seed) % 4), data, back);

@@ -5,6 +5,8 @@
  * sequence numbers checked, and handed on by opcode. */
 #include "tests/fakes/initiator.h"
 
+#include "backstore/base/crc32c.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,6 +85,7 @@ void ini_connect(struct ini *i, struct fake_sock *k)
 	i->state = INI_CLOSED;
 	i->login_status = 0xffff;
 	i->in_len = i->text_len = 0;
+	i->header_digest = i->data_digest = false;
 	i->immediate_data = i->initial_r2t = true; /* the defaults of 13 */
 	i->first_burst = 65536;
 	i->max_burst = 262144;
@@ -129,18 +132,36 @@ void ini_send_raw(struct ini *i, const void *data, size_t len)
 		fake_sock_write(i->k, data, len);
 }
 
+static const uint8_t zeros[4];
+
+static void send_digest(struct ini *i, uint32_t crc, uint8_t *spoil)
+{
+	uint8_t digest[4];
+
+	crc32c_put(digest, crc);
+	digest[1] ^= *spoil;
+	*spoil = 0;
+	ini_send_raw(i, digest, sizeof(digest));
+}
+
 void ini_send_pdu(struct ini *i, const void *bhs, const void *data, uint32_t len)
 {
-	static const uint8_t zeros[4];
+	uint32_t crc;
 	struct bhs h;
 
 	memcpy(&h, bhs, sizeof(h));
 	h.data_len = be24_of(len);
 	ini_send_raw(i, &h, sizeof(h));
+	if (i->header_digest)
+		send_digest(i, crc32c_add(CRC32C_START, &h, sizeof(h)), &i->spoil_header);
 	if (len)
 		ini_send_raw(i, data, len);
 	if (-len & 3)
 		ini_send_raw(i, zeros, -len & 3);
+	if (i->data_digest && len) {
+		crc = crc32c_add(CRC32C_START, data, len);
+		send_digest(i, crc32c_add(crc, zeros, -len & 3), &i->spoil_data);
+	}
 }
 
 uint32_t ini_take_sn(struct ini *i)
@@ -317,25 +338,42 @@ static void check_numbers(struct ini *i, const struct bhs *h)
 	i->max_cmd_sn = max;
 }
 
+static void check_digest(struct ini *i, const char *what, const uint8_t *from, size_t len)
+{
+	uint8_t right[4];
+
+	crc32c_put(right, crc32c_add(CRC32C_START, from, len));
+	if (memcmp(right, from + len, sizeof(right)) != 0)
+		ini_break(i, "opcode %#x: wrong %s digest", i->in[0], what);
+}
+
 /* One PDU off the front of what has come. */
 static bool next_pdu(struct ini *i)
 {
 	struct bhs h;
 	uint32_t len;
-	size_t whole;
+	size_t header_len, padded_len, whole;
+	bool signed_data;
 
 	if (i->in_len < sizeof(h))
 		return false;
 	memcpy(&h, i->in, sizeof(h));
 	len = be24_get(h.data_len);
-	whole = sizeof(h) + ((size_t)len + 3) / 4 * 4;
+	header_len = sizeof(h) + (i->header_digest ? 4 : 0);
+	padded_len = ((size_t)len + 3) / 4 * 4;
+	signed_data = i->data_digest && len;
+	whole = header_len + padded_len + (signed_data ? 4 : 0);
 	if (h.ahs_words || len > MAX(i->offer.MaxRecvDataSegmentLength, FIRST_SEGMENT))
 		ini_break(i, "opcode %#x: segment of %u bytes, AHS of %u words", h.opcode, len,
 			  h.ahs_words);
 	if (i->in_len < whole)
 		return false;
+	if (i->header_digest)
+		check_digest(i, "header", i->in, sizeof(h));
+	if (signed_data)
+		check_digest(i, "data", i->in + header_len, padded_len);
 	check_numbers(i, &h);
-	on_pdu(i, &h, i->in + sizeof(h), len);
+	on_pdu(i, &h, i->in + header_len, len);
 	i->in_len -= whole;
 	memmove(i->in, i->in + whole, i->in_len);
 	return true;

@@ -58,6 +58,7 @@ struct ini_cmd {
 /* What is proposed at login; 0 of a number: not said. */
 struct ini_offer {
 	bool ImmediateData, InitialR2T;
+	bool HeaderDigest, DataDigest; /* CRC32C */
 	uint32_t FirstBurstLength, MaxBurstLength, MaxRecvDataSegmentLength, MaxOutstandingR2T;
 	uint32_t iSCSIProtocolLevel;
 	const char *TaskReporting; /* NULL: not said */
@@ -74,6 +75,8 @@ struct ini {
 	bool hold_r2ts;	     /* they are counted, not answered */
 	bool deaf;	     /* nothing is read from the socket */
 	bool mute_pings;     /* they are not answered */
+	/* xored to the next such digest that is sent */
+	uint8_t spoil_header, spoil_data;
 
 	enum ini_state state;
 	uint16_t login_status;
@@ -84,6 +87,7 @@ struct ini {
 
 	/* as agreed */
 	bool immediate_data, initial_r2t;
+	bool header_digest, data_digest; /* once the login is over */
 	uint32_t first_burst, max_burst, target_segment;
 
 	uint32_t cmd_sn, exp_cmd_sn, max_cmd_sn, exp_stat_sn, next_itt;
@@ -104,6 +108,7 @@ struct ini {
 	uint8_t nop_data[256];
 
 	/* private */
+	bool header_agreed, data_agreed;
 	const char *target;
 	bool discovery;
 	uint8_t *in;

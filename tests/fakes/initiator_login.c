@@ -48,7 +48,10 @@ static void login_request(struct ini *i, enum iscsi_stage stage, bool first)
 	} else {
 		const struct ini_offer *o = &i->offer;
 
-		add_key(text, sizeof(text), &len, "HeaderDigest", "None");
+		add_key(text, sizeof(text), &len, "HeaderDigest",
+			o->HeaderDigest ? "CRC32C" : "None");
+		add_key(text, sizeof(text), &len, "DataDigest",
+			o->DataDigest ? "CRC32C,None" : "None,CRC32C");
 		add_num(text, sizeof(text), &len, "MaxRecvDataSegmentLength",
 			o->MaxRecvDataSegmentLength);
 		if (!i->discovery) {
@@ -92,6 +95,10 @@ static void take_key(struct ini *i, const char *key, const char *value)
 		i->max_burst = (uint32_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "ImmediateData"))
 		i->immediate_data = !strcmp(value, "Yes");
+	else if (!strcmp(key, "HeaderDigest"))
+		i->header_agreed = !strcmp(value, "CRC32C");
+	else if (!strcmp(key, "DataDigest"))
+		i->data_agreed = !strcmp(value, "CRC32C");
 	else if (!strcmp(key, "InitialR2T"))
 		i->initial_r2t = !strcmp(value, "Yes");
 }
@@ -135,6 +142,11 @@ void ini_on_login(struct ini *i, const struct bhs_login_rsp *h, const uint8_t *d
 	else {
 		i->login_status = 0;
 		i->state = INI_FULL;
+		i->header_digest = i->header_agreed;
+		i->data_digest = i->data_agreed;
+		if (i->header_digest != i->offer.HeaderDigest ||
+		    i->data_digest != i->offer.DataDigest)
+			ini_break(i, "digests: not the first that was offered");
 		i->tsih = be16_get(h->tsih);
 		if (!i->tsih)
 			ini_break(i, "no TSIH at the end of the login");
