@@ -155,10 +155,12 @@ static const struct session *holder_of(const struct session *s)
 	return NULL;
 }
 
-/* The older sessions of its nexus; false: more than @cap. Discovery sessions replace nobody. */
-static bool older_of(const struct session *s, struct node_old *old, unsigned cap, unsigned *nold)
+/* The older sessions of its nexus; false: more than @cap. Discovery sessions replace nobody.
+ * *nfreed: those that nobody has replaced before, so that they still count. */
+static bool older_of(const struct session *s, struct node_old *old, unsigned cap, unsigned *nold,
+		     unsigned *nfreed)
 {
-	*nold = 0;
+	*nold = *nfreed = 0;
 	if (!s->target)
 		return true;
 	list_for_each (l, &s->target->sessions) {
@@ -169,8 +171,28 @@ static bool older_of(const struct session *s, struct node_old *old, unsigned cap
 		if (*nold == cap)
 			return false;
 		old[(*nold)++] = (struct node_old){ o->reactor, o->serial };
+		*nfreed += !o->replaced;
 	}
 	return true;
+}
+
+static void stop_counting(struct iscsi_node *node, struct session *s)
+{
+	if (!s->replaced)
+		node->nsessions--;
+	s->replaced = true;
+}
+
+static void stop_counting_older(struct iscsi_node *node, const struct session *s)
+{
+	if (!s->target)
+		return;
+	list_for_each (l, &s->target->sessions) {
+		struct session *o = list_entry(l, struct session, target_link);
+
+		if (o != s && same_nexus(o, s))
+			stop_counting(node, o);
+	}
 }
 
 static void add(struct iscsi_node *node, struct session *s, uint16_t tsih)
@@ -182,6 +204,7 @@ static void add(struct iscsi_node *node, struct session *s, uint16_t tsih)
 	if (s->target)
 		list_add_tail(&s->target->sessions, &s->target_link);
 	node->nsessions++;
+	s->replaced = false;
 	s->registered = true;
 }
 
@@ -191,21 +214,21 @@ enum node_verdict iscsi_node_enter(struct iscsi_node *node, struct session *s, s
 {
 	enum node_verdict verdict = NODE_ENTERED;
 	const struct session *other;
+	unsigned nfreed;
 	uint16_t tsih;
 
+	*nold = 0;
 	pthread_mutex_lock(&node->lock);
 	other = holder_of(s);
 	if (other) {
 		strcpy(holder, other->initiator);
 		verdict = NODE_HELD;
-	} else if (!older_of(s, old, cap, nold) || node->nsessions >= node->max_sessions + *nold) {
-		verdict = NODE_FULL; /* who comes in place of older ones may always come */
+	} else if (!older_of(s, old, cap, nold, &nfreed) ||
+		   node->nsessions - nfreed >= node->max_sessions || !(tsih = new_tsih(node))) {
+		verdict = NODE_FULL;
 	} else {
-		tsih = new_tsih(node);
-		if (tsih)
-			add(node, s, tsih);
-		else
-			verdict = NODE_FULL;
+		add(node, s, tsih);
+		stop_counting_older(node, s); /* on their way out: not to be waited for */
 	}
 	pthread_mutex_unlock(&node->lock);
 	return verdict;
@@ -219,7 +242,7 @@ void iscsi_node_leave(struct iscsi_node *node, struct session *s)
 		if (s->target)
 			list_del(&s->target_link);
 		node->tsihs[s->tsih / 8] &= (uint8_t) ~(1 << s->tsih % 8);
-		node->nsessions--;
+		stop_counting(node, s);
 	}
 	s->registered = false;
 	pthread_mutex_unlock(&node->lock);

@@ -70,7 +70,7 @@ struct iscsi_node {
 
 	pthread_mutex_t lock; /* of the rest */
 	struct list sessions;
-	unsigned nsessions;
+	unsigned nsessions; /* but for those that are replaced */
 	uint16_t last_tsih;
 	uint8_t tsihs[(UINT16_MAX + 1) / 8]; /* a bit for each that is in use */
 	uint64_t last_serial;

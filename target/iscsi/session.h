@@ -20,6 +20,7 @@ struct session {
 	struct list link;	 /* in the node's register, */
 	struct list target_link; /* and its target's sessions there */
 	bool registered;
+	bool replaced; /* by one of the same nexus: counts no more, and is about to end */
 	struct conn *conn;
 	struct iscsi_reactor *reactor;
 	struct iscsi_target *target; /* NULL: discovery */

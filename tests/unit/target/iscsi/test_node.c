@@ -162,7 +162,7 @@ static void any_number_of_discoveries(void **state)
 static void no_more_sessions_than_may_be(void **state)
 {
 	struct rig *r = *state;
-	struct session a, b, discovery, again;
+	struct session a, b, discovery, again, third;
 
 	r->node.max_sessions = 2;
 	session_of(r, &a, "iqn.x:shared", "host", 1);
@@ -175,6 +175,11 @@ static void no_more_sessions_than_may_be(void **state)
 	assert_false(b.registered);
 	assert_int_equal(enter(r, &again), NODE_ENTERED);
 	assert_int_equal(r->nold, 1);
+	session_of(r, &third, "iqn.x:shared", "host", 1); /* the first has not gone yet */
+	assert_int_equal(enter(r, &third), NODE_ENTERED);
+	assert_int_equal(r->nold, 2);
+	assert_int_equal(enter(r, &b), NODE_FULL);
+	iscsi_node_leave(&r->node, &again);
 	assert_int_equal(enter(r, &b), NODE_FULL);
 	iscsi_node_leave(&r->node, &a);
 	iscsi_node_leave(&r->node, &a); /* counted once */
