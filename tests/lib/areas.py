@@ -231,6 +231,14 @@ def raw(run):
     run.program("python3", os.path.join(ROOT, "tests", "raw", "run.py"))
 
 
+def scale(run):
+    """300 logins at once, 1,000 sessions, units, targets; limits; peers that behave badly"""
+    run.build("dev")
+    run.build("release")
+    run.program(os.path.join(ROOT, "tests", "scale", "run"), *(["--full"] if run.full else []),
+                seconds=40 * MINUTE)
+
+
 def tools(run):
     """QEMU's initiator and libiscsi's tools"""
     run.build("dev")
@@ -283,7 +291,7 @@ def quickstart(run):
 
 
 AREAS = {area.__name__: area for area in (
-    checks, unit, component, powercut, fuzz, tsan, raw, tools, conformance, kill, crash, storm,
+    checks, unit, component, powercut, fuzz, tsan, raw, scale, tools, conformance, kill, crash, storm,
     guest, quickstart)}
 
 
