@@ -278,12 +278,14 @@ static void who_asked_may_go_meanwhile(void **state)
 	unsigned lost = 0;
 
 	(void)state;
-	for (uint64_t seed = 0; seed < 4 * SEEDS; seed++) {
+	for (uint64_t seed = 0; seed < 16 * SEEDS; seed++) {
 		enum iscsi_tmf function =
 			seed % 2 ? ISCSI_TMF_TARGET_WARM_RESET : ISCSI_TMF_TARGET_COLD_RESET;
 
 		bed_open(&b, seed, REACTORS);
 		all_stall(&b, REACTORS);
+		/* reactors that are late: it is gone before the others have been heard */
+		fake_world_knobs(b.g.w)->nap_permille = 800;
 		ini_tmf(&b.i[0], function, 0, NULL);
 		for (unsigned turns = seed / 4; turns; turns--)
 			rig_turn(&b.g, rig_now(&b.g) + RIG_MS);
@@ -308,7 +310,7 @@ static void who_asked_may_go_meanwhile(void **state)
 		fake_file_release(b.g.v[0].file);
 		bed_close(&b);
 	}
-	assert_in_range(lost, 1, 2 * SEEDS);
+	assert_in_range(lost, 1, 8 * SEEDS);
 }
 
 static void a_login_may_come_in_between(void **state)
