@@ -10,10 +10,13 @@ two values of two keys to meet; --full: more values."""
 
 import argparse
 import itertools
+import multiprocessing
 import os
 import random
 import select
 import sys
+import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
@@ -249,32 +252,55 @@ def group(cell):
     return " ".join("%s=%s" % (k, cell[k]) for k in BY)
 
 
-def run_all(portal, target, cells, out):
-    limits = probe(portal, target)
-    print("the target's own: " + ", ".join("%s=%s" % kv for kv in limits.items()))
-    model = bytearray(ROOM_BLOCKS * BLOCK)
-    seen = {}
+class Worker:
+    """A process with a volume of its own."""
 
-    def run_group(members):
+    @classmethod
+    def begin(cls, portal, targets, limits):
+        cls.portal, cls.target, cls.limits = portal, targets.get(), limits
+        cls.model = bytearray(ROOM_BLOCKS * BLOCK)
+
+    @classmethod
+    def run(cls, members):
+        """Returns what went wrong, and the most R2Ts outstanding by what was offered."""
+        seen, begin = {}, time.monotonic()
         for number, cell in members:
             try:
-                most = run_cell(portal, target, cell, limits, model, number)
-            except AssertionError as e:
-                raise AssertionError("%s\n%s" % (
-                    ", ".join("%s=%s" % kv for kv in cell.items()), e)) from e
+                most = run_cell(cls.portal, cls.target, cell, cls.limits, cls.model, number)
+            except Exception:
+                return "%s\n%s" % (", ".join("%s=%s" % kv for kv in cell.items()),
+                                   traceback.format_exc()), seen, time.monotonic() - begin
             offered = cell["MaxOutstandingR2T"]
             seen[offered] = max(seen.get(offered, 0), most)
+        return "", seen, time.monotonic() - begin
 
+
+def run_all(portal, targets, cells, out):
+    limits = probe(portal, targets[0])
+    print("the target's own: " + ", ".join("%s=%s" % kv for kv in limits.items()))
     numbered = sorted(enumerate(cells), key=lambda nc: group(nc[1]))
-    for name, members in itertools.groupby(numbered, key=lambda nc: group(nc[1])):
-        members = list(members)
-        out.check("%s, %d cells" % (name, len(members)), run_group, members)
+    groups = [(name, list(members)) for name, members in
+              itertools.groupby(numbered, key=lambda nc: group(nc[1]))]
+    volumes = multiprocessing.SimpleQueue()
+    for target in targets:
+        volumes.put(target)
+    most = {}
+    with multiprocessing.Pool(len(targets), Worker.begin, (portal, volumes, limits)) as pool:
+        results = pool.imap(Worker.run, [members for _, members in groups])
+        for (name, members), (wrong, seen, seconds) in zip(groups, results):
+            name = "%s, %d cells" % (name, len(members))
+            if wrong:
+                out.fail(name, wrong, seconds)
+            else:
+                out.ok(name, seconds)
+            for offered, n in seen.items():
+                most[offered] = max(most.get(offered, 0), n)
 
     def several():
         """A target that only ever sends one R2T would pass all cells."""
-        for offered, most in seen.items():
-            assert most == min(offered, limits["MaxOutstandingR2T"]), \
-                "%d were outstanding at most, of %d offered" % (most, offered)
+        for offered, n in most.items():
+            assert n == min(offered, limits["MaxOutstandingR2T"]), \
+                "%d were outstanding at most, of %d offered" % (n, offered)
 
     out.check("as many R2Ts outstanding as agreed", several)
 
@@ -290,10 +316,11 @@ def main():
     wide = {k: v + MORE.get(k, ()) for k, v in AXES.items()}
     cells = corners() if options.corners else product(wide if options.full else AXES)
     if options.portal:
-        run_all(options.portal, options.target, cells, out)
+        run_all(options.portal, [options.target], cells, out)
     else:
-        with ringlun.Server("matrix", {"m": "path=memory:,size=64M"}) as server:
-            run_all(("127.0.0.1", server.port), ringlun.IQN + "m", cells, out)
+        names = ["m0", "m1"]
+        with ringlun.Server("matrix", dict.fromkeys(names, "path=memory:,size=64M")) as server:
+            run_all(("127.0.0.1", server.port), [ringlun.IQN + n for n in names], cells, out)
     out.finish()
 
 
