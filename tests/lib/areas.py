@@ -223,6 +223,8 @@ def tsan(run):
                                                 capture_output=True).returncode == 0 else []
     # test_faults puts a malloc of its own in TSan's way, and has one thread only
     run.ctest(run.build("tsan"), "unit|component", "-E", "io_uring|test_faults", prefix=seen + fixed)
+    run.program(*fixed, os.path.join(ROOT, "tests", "storm", "run"), "--preset", "tsan",
+                "--engine", "epoll", "--seconds", "300" if run.full else "30")
 
 
 def raw(run):
