@@ -121,7 +121,7 @@ int conn_set_range(struct conn *c)
 	}
 	c->picker.random = o->random;
 	c->picker.read_percent = o->read_percent;
-	c->picker.rng = c->run->stamp_run + c->index * 0x632be59bd9b4e019;
+	c->picker.rng = c->run->stamp_run + c->index * UINT64_C(0x632be59bd9b4e019);
 	ret = picker_init(&c->picker, c->index % parts * slots * o->block_bytes,
 			  slots * o->block_bytes, o->block_bytes, o->verify);
 	if (ret)

@@ -237,7 +237,7 @@ static int exchange(struct login *l, bool transit)
 	if (rsp.flags & ISCSI_CONTINUE)
 		return 1;
 	l->stage_done = rsp.flags & ISCSI_TRANSIT;
-	if (l->stage_done && (!transit || (rsp.flags & 3) != (unsigned)next))
+	if (l->stage_done && (rsp.flags & 3) != (unsigned)next)
 		return refuse(l, "the target goes on to stage %u unasked",
 			      (unsigned)(rsp.flags & 3));
 	return 0;

@@ -112,10 +112,12 @@ static int parse_pattern(struct options *o, const char *text)
 	return 0;
 }
 
-static int parse_size(const char *what, const char *text, uint64_t *out)
+static int parse_size(const char *what, const char *text, uint64_t max, uint64_t *out)
 {
-	if (size_parse(text, out) < 0 || *out == 0 || *out % 512)
-		return bad(what, text, "a multiple of 512, as in 4K or 1M");
+	if (size_parse(text, out) < 0 || *out == 0 || *out % 512 || *out > max)
+		return bad(what, text,
+			   max < UINT64_MAX ? "a multiple of 512, at most 16M"
+					    : "a multiple of 512, as in 64M or 1G");
 	return 0;
 }
 
@@ -257,9 +259,9 @@ static int parse_one(struct options *o, int which)
 	case OPT_PATTERN:
 		return parse_pattern(o, optarg);
 	case OPT_BS:
-		return parse_size("--bs", optarg, &o->block_bytes);
+		return parse_size("--bs", optarg, OPTIONS_MAX_BLOCK_BYTES, &o->block_bytes);
 	case OPT_RANGE:
-		return parse_size("--range", optarg, &o->range_bytes);
+		return parse_size("--range", optarg, UINT64_MAX, &o->range_bytes);
 	case OPT_SECONDS:
 		return parse_seconds("--seconds", optarg, &o->seconds);
 	case OPT_WARMUP:
@@ -290,8 +292,6 @@ static int parse_one(struct options *o, int which)
 
 static int check(struct options *o)
 {
-	if (o->block_bytes > OPTIONS_MAX_BLOCK_BYTES)
-		return bad("--bs", "so much", "at most 16M");
 	if (o->seconds <= 0)
 		return bad("--seconds", "0", "more than 0");
 	if (o->is_tcp && (o->verify || o->header_digest || o->data_digest)) {

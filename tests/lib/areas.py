@@ -242,9 +242,10 @@ def scale(run):
 
 
 def tools(run):
-    """QEMU's initiator and libiscsi's tools"""
+    """QEMU's initiator, libiscsi's tools, and bench/load"""
     run.build("dev")
     run.program(os.path.join(ROOT, "tests", "tools", "run"))
+    run.program(os.path.join(ROOT, "tests", "tools", "load"))
 
 
 def conformance(run):
