@@ -48,6 +48,9 @@ static const struct scsi_op maintenance_in[] = { /* A3h */
 	{ "REPORT SUPPORTED OPERATION CODES", 12, 0, 6, 4,
 	  { 0xa3, 0x1f, 0x87, 0xff, B2, B4, 0, 0 },
 	  .build = scsi_build_report_opcodes, .action = 0x0c },
+	{ "REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", 12, 0, 6, 4,
+	  { 0xa3, 0x1f, 0x80, 0, B2, B4, 0, 0 },
+	  .build = scsi_build_report_tmfs, .action = 0x0d },
 };
 
 const struct scsi_op scsi_ops[256] = {

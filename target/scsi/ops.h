@@ -60,6 +60,7 @@ int scsi_build_inquiry(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES
 int scsi_build_vpd(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_request_sense(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_report_opcodes(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
+int scsi_build_report_tmfs(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_mode_sense(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_capacity10(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);
 int scsi_build_capacity16(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES]);

@@ -1,4 +1,5 @@
-/* REPORT LUNS, REPORT SUPPORTED OPERATION CODES, REQUEST SENSE, READ CAPACITY, READ DEFECT DATA. */
+/* REPORT LUNS, REPORT SUPPORTED OPERATION CODES and TASK MANAGEMENT FUNCTIONS, REQUEST SENSE, READ
+ * CAPACITY, READ DEFECT DATA. */
 #include "target/scsi/internal.h"
 #include "target/scsi/sense.h"
 
@@ -145,6 +146,26 @@ int scsi_build_report_opcodes(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARA
 	}
 	sense_fail_cdb(cmd, 2, 2);
 	return -1;
+}
+
+/* --- REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS (SPC-4 6.36) --------------------------- */
+
+int scsi_build_report_tmfs(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES])
+{
+	enum { ATS = 0x80, ATSS = 0x40, CTSS = 0x10, LURS = 0x08, QTS = 0x04 }; /* byte 0 */
+	enum { QAES = 0x04, QTSS = 0x02, ITNRS = 0x01 };			/* byte 1 */
+	enum { SHORT_BYTES = 4, EXTENDED_BYTES = 16 };
+	int len = cmd->cdb[2] & 0x80 ? EXTENDED_BYTES : SHORT_BYTES;
+
+	if (get_be32(cmd->cdb + 6) < SHORT_BYTES) {
+		sense_fail_cdb(cmd, 6, 7);
+		return -1;
+	}
+	memset(buf, 0, EXTENDED_BYTES); /* no time-outs are told */
+	buf[0] = ATS | ATSS | CTSS | LURS | QTS;
+	buf[1] = QAES | QTSS | ITNRS;
+	buf[3] = (uint8_t)(len - SHORT_BYTES);
+	return len;
 }
 
 /* --- REQUEST SENSE (SPC-4 6.39) -------------------------------------------------------------- */

@@ -265,11 +265,11 @@ static void tur(struct rig *r, struct rig_cmd *c, struct scsi_nexus *n)
 
 static void attentions_by_priority(void **state)
 {
-	static const unsigned order[] = { 0x2900, 0x2903, 0x2f00, 0x2a09, 0x2a01, 0x3f0e };
+	static const unsigned order[] = { 0x2900, 0x2903, 0x2907, 0x2f00, 0x2a09, 0x2a01, 0x3f0e };
 	struct rig *r = *state;
 	struct rig_cmd c;
 
-	for (unsigned ua = 1 << 5; ua; ua >>= 1)
+	for (unsigned ua = SCSI_UA_LUNS_CHANGED; ua; ua >>= 1)
 		scsi_lu_attention(r->lu, ua, NULL);
 	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
 		tur(r, &c, r->nexus);
@@ -279,6 +279,33 @@ static void attentions_by_priority(void **state)
 	rig_expect_good(&c);
 	tur(r, &c, r->other); /* each nexus has its own */
 	rig_expect_sense(&c, KEY_UNIT_ATTENTION, 0x2900);
+}
+
+/* What QUERY ASYNCHRONOUS EVENT tells; and the attentions of a target and of one nexus. */
+static void attentions_are_told_and_stay(void **state)
+{
+	const uint8_t lun0[8] = { 0 }, nowhere[8] = { 0, 99 };
+	struct rig *r = *state;
+	uint8_t info[3] = { 0 };
+	struct rig_cmd c;
+
+	tur(r, &c, r->other); /* power on */
+	assert_false(scsi_nexus_event(r->nexus, lun0, info));
+	assert_false(scsi_nexus_event(r->nexus, nowhere, info));
+	scsi_nexus_attention(r->nexus, r->lu, SCSI_UA_COMMANDS_CLEARED);
+	assert_false(scsi_nexus_event(r->other, lun0, info));
+	assert_true(scsi_nexus_event(r->nexus, lun0, info));
+	assert_memory_equal(info, ((const uint8_t[]){ 0x16, 0x2f, 0x00 }), 3);
+	scsi_nexus_attention(r->nexus, NULL, SCSI_UA_NEXUS_LOST);
+	scsi_target_attention(r->target, SCSI_UA_LU_RESET);
+	assert_true(scsi_nexus_event(r->nexus, lun0, info));
+	assert_memory_equal(info, ((const uint8_t[]){ 0x26, 0x29, 0x03 }), 3);
+	assert_true(scsi_nexus_event(r->other, lun0, info));
+	assert_memory_equal(info, ((const uint8_t[]){ 0x16, 0x29, 0x03 }), 3);
+	assert_true(scsi_target_has(r->target, r->lu));
+	assert_false(scsi_target_has(r->target, NULL));
+	tur(r, &c, r->nexus);
+	rig_expect_sense(&c, KEY_UNIT_ATTENTION, 0x2903);
 }
 
 static void attention_spares_one(void **state)
@@ -438,6 +465,7 @@ int main(void)
 		cmocka_unit_test(high_lun_numbers),
 		T(no_unit_still_answers_some),
 		T(attentions_by_priority),
+		T(attentions_are_told_and_stay),
 		T(attention_spares_one),
 		T(new_nexus_has_power_on),
 		T(attention_does_not_stop_some),

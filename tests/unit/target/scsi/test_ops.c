@@ -37,7 +37,7 @@ static void opcodes_all(struct rig *r, bool rctd, bool thin)
 	}
 	for (unsigned i = 0; i < 256; i++)
 		seen -= scsi_ops[i].name != NULL && (thin || i != 0x42);
-	assert_int_equal(seen, 3); /* the service actions are left */
+	assert_int_equal(seen, 4); /* the service actions are left */
 	rig_free(&c);
 }
 
@@ -124,12 +124,38 @@ static void thick_unit_reports_no_unmap_bit(void **state)
 	rig_free(&c);
 	rig_shut(&r);
 }
+static void report_task_management(void **state)
+{
+	static const uint8_t want[2][16] = { { 0xdc, 0x07, 0, 0 }, { 0xdc, 0x07, 0, 12 } };
+	struct rig *r = *state;
+	struct rig_cmd c;
+
+	for (unsigned alloc = 0; alloc < 40; alloc++)
+		for (unsigned extended = 0; extended < 2; extended++) {
+			unsigned n = MIN(alloc, extended ? 16u : 4u);
+
+			rig_do(r, &c,
+			       CDB(0xa3, 0x0d, (uint8_t)(extended << 7), 0, 0, 0, 0, 0, 0,
+				   (uint8_t)alloc),
+			       NULL, 0, alloc);
+			if (alloc < 4) {
+				rig_expect_cdb_field(&c, 6, 7);
+			} else {
+				rig_expect_good(&c);
+				assert_int_equal(c.cmd.in_bytes, n);
+				assert_memory_equal(c.buf, want[extended], n);
+			}
+			rig_free(&c);
+		}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(report_all_opcodes),
 		T(report_one_opcode),
+		T(report_task_management),
 		T(thick_unit_reports_no_unmap_bit),
 	};
 
