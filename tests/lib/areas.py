@@ -227,10 +227,14 @@ def tsan(run):
                 "--engine", "epoll", "--seconds", "300" if run.full else "30")
 
 
-def raw(run):
-    """a client that does what no initiator does"""
+def protocol(run):
+    """a client that does what no initiator does; each way that login keys and data can meet"""
     run.build("dev")
-    run.program("python3", os.path.join(ROOT, "tests", "raw", "run.py"))
+    folder = os.path.join(ROOT, "tests", "raw")
+    run.program("python3", os.path.join(folder, "coverage.py"))
+    run.program("python3", os.path.join(folder, "run.py"))
+    run.program("python3", os.path.join(folder, "matrix.py"), *(["--full"] if run.full else []),
+                seconds=60 * MINUTE)
 
 
 def scale(run):
@@ -294,7 +298,7 @@ def quickstart(run):
 
 
 AREAS = {area.__name__: area for area in (
-    checks, unit, component, powercut, fuzz, tsan, raw, scale, tools, conformance, kill, crash, storm,
+    checks, unit, component, powercut, fuzz, tsan, protocol, scale, tools, conformance, kill, crash, storm,
     guest, quickstart)}
 
 
