@@ -216,6 +216,6 @@ int tmf_pdu(struct conn *c)
 			 c->session->initiator, (unsigned)function);
 		return tmf_respond(c, h->itt, ISCSI_TMF_NOT_SUPPORTED);
 	}
-	log_info("%s %s: %s", c->peer, c->session->initiator, f->name);
+	log_info("%s %s: task management: %s", c->peer, c->session->initiator, f->name);
 	return run(c, h, f);
 }
