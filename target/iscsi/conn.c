@@ -89,6 +89,8 @@ static void on_bytes(struct io_stream *s, const uint8_t *data, size_t len)
 	struct conn *c = container_of(s, struct conn, rx);
 
 	heard(c);
+	if (pdu_rx_is_between(&c->parser))
+		c->pdu_since_ns = c->heard_ns;
 	if (!c->closed && !c->lingering)
 		fed(c, pdu_rx_feed(&c->parser, data, len));
 }
@@ -130,6 +132,9 @@ static void on_timer(struct io_timer *timer)
 		conn_close(c, "it was asked to log out and did not");
 	} else if (c->tx.sending && now - c->sending_since_ns > UNREAD_QUIETS * limit->quiet_ns) {
 		conn_close(c, "the peer does not read its answers");
+	} else if (!pdu_rx_is_between(&c->parser) &&
+		   now - c->pdu_since_ns > UNREAD_QUIETS * limit->quiet_ns) {
+		conn_close(c, "the peer began a PDU and does not end it");
 	} else if (now - c->heard_ns < limit->quiet_ns) {
 		io_timer_set(c->reactor->io, timer, c->heard_ns + limit->quiet_ns);
 	} else if (!c->pinged) {

@@ -65,6 +65,7 @@ struct conn {
 
 	struct io_timer timer; /* login limit, then keep-alive, then linger */
 	uint64_t heard_ns;
+	uint64_t pdu_since_ns;	   /* when the PDU that is being received could have begun */
 	uint64_t sending_since_ns; /* of the batch under way */
 	bool pinged;
 	bool last_pdu_queued; /* close once all is sent */

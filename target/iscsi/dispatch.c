@@ -326,6 +326,7 @@ int dispatch_pdu(struct pdu_rx *rx)
 	struct conn *c = container_of(rx, struct conn, parser);
 	int rc;
 
+	c->pdu_since_ns = c->heard_ns; /* the next one can begin */
 	if (unlikely(rx->data_corrupt) && !c->last_pdu_queued)
 		return data_digest_error(c);
 	if (c->last_pdu_queued || (conn_is_full_feature(c) && c->rx_order != SESSION_NOW)) {

@@ -268,3 +268,8 @@ int pdu_rx_placed(struct pdu_rx *rx, size_t len)
 		return 0;
 	return advance(rx);
 }
+
+bool pdu_rx_is_between(const struct pdu_rx *rx)
+{
+	return rx->state == RX_BHS && rx->have == 0;
+}

@@ -55,3 +55,6 @@ int pdu_rx_feed(struct pdu_rx *rx, const uint8_t *buf, size_t len) MUST_CHECK;
 size_t pdu_rx_wants(const struct pdu_rx *rx, struct iovec *iov, int *cnt);
 /* They have been received there: as though fed. Returns as pdu_rx_feed. */
 int pdu_rx_placed(struct pdu_rx *rx, size_t len) MUST_CHECK;
+
+/* No PDU has begun that is not whole yet. */
+bool pdu_rx_is_between(const struct pdu_rx *rx);

@@ -39,6 +39,7 @@ struct session {
 	struct list resets; /* see reset.c */
 	unsigned nresets;
 	uint32_t last_ttt;
+	uint64_t used_bytes; /* buffers of its tasks, answered ones included */
 	bool ended;
 };
 

@@ -2,7 +2,9 @@
  *
  * Buffers come from the reactor's share of one budget. A target may take as much of
  * it as it leaves free (a dynamic threshold): one stalled volume gets half, two get a
- * third each, and there is always something for the others. A command that gets none
+ * third each, and there is always something for the others. A session may take twice as much
+ * of its target's part as it leaves there: alone it gets two fifths of all, and one that sends no
+ * data or reads none leaves something for those beside it. A command that gets none
  * is answered TASK SET FULL (BUSY where the nexus has no other task, SAM-5 5.3.1), and
  * what it sends unasked is received to nowhere: the socket is always read, the command window never
  * shrinks. */
@@ -118,6 +120,9 @@ static void put_buffer(struct task *t)
 		return;
 	pool_put(t->reactor->pool, t->iov, t->iovcnt);
 	*t->used_bytes -= t->cost_bytes;
+	if (t->payer)
+		t->payer->used_bytes -= t->cost_bytes;
+	t->payer = NULL;
 	t->buffer_bytes = 0;
 	t->iovcnt = 0;
 }
@@ -153,13 +158,24 @@ void task_free(struct task *t)
 	list_add(&t->reactor->free_tasks, &t->link);
 }
 
+/* Is @cost within what the target and the session may have? */
+static bool may_take(const struct task *t, uint64_t cost)
+{
+	uint64_t left = pool_free_bytes(t->reactor->pool), mine = t->session->used_bytes;
+
+	if (*t->used_bytes + cost > left)
+		return false;
+	left -= *t->used_bytes; /* of the target's part; both get smaller by @cost */
+	return !mine || (left >= 2 * cost && mine + cost <= 2 * (left - 2 * cost));
+}
+
 static bool get_buffer(struct task *t, uint32_t len)
 {
 	struct pool *pool = t->reactor->pool;
 	uint64_t cost = pool_cost_bytes(len);
 	int n;
 
-	if (*t->used_bytes + cost > pool_free_bytes(pool))
+	if (!may_take(t, cost))
 		return false;
 	n = pool_get(pool, len, t->iov, TASK_MAX_IOV);
 	if (n < 0)
@@ -168,6 +184,8 @@ static bool get_buffer(struct task *t, uint32_t len)
 	t->buffer_bytes = len;
 	t->cost_bytes = cost;
 	*t->used_bytes += cost;
+	t->payer = t->session;
+	t->payer->used_bytes += cost;
 	return true;
 }
 
@@ -293,6 +311,9 @@ void task_abort(struct task *t)
 		task_free(t);
 		return;
 	}
+	if (t->payer) /* it may be gone before the buffer is */
+		t->payer->used_bytes -= t->cost_bytes;
+	t->payer = NULL;
 	t->state = TASK_ZOMBIE;
 	r->nzombies++;
 	task_leave_session(t);

@@ -58,7 +58,8 @@ struct task {
 	int iovcnt;
 	uint32_t buffer_bytes; /* allocated, 0 = none */
 	uint64_t cost_bytes;
-	uint64_t *used_bytes; /* the target's account */
+	uint64_t *used_bytes;  /* the target's account */
+	struct session *payer; /* whose account has it, too; NULL: no buffer, or a zombie */
 
 	/* Data-Out */
 	bool unsolicited; /* Data-Out with F=0 so far: more will come unasked */

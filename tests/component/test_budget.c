@@ -174,6 +174,7 @@ static void data_on_request(void **state)
  * depth, and nothing would raise it again. */
 static void alone_it_is_busy(void **state)
 {
+	static uint8_t much[1 << 20]; /* more than the others have left */
 	struct crowd *w = malloc(sizeof(*w));
 	struct ini_cmd c;
 
@@ -185,7 +186,7 @@ static void alone_it_is_busy(void **state)
 		ini_submit(&w->i[n / WRITES], &w->c[n]);
 	}
 	rig_pass(&w->g, RIG_S);
-	cmd_write(&c, 0, BLOCKS, w->data, false);
+	cmd_read(&c, 0, sizeof(much) / 512, much);
 	ini_submit(&w->i[0], &c);
 	assert_true(RIG_WAIT(&w->g, c.state == INI_CMD_DONE, RIG_S));
 	assert_int_equal(c.status, SCSI_BUSY);

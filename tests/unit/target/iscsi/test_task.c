@@ -168,30 +168,62 @@ static void their_memory_is_used_again(void **state)
 
 /* --- buffers --- */
 
-static void a_target_takes_as_much_as_it_leaves(void **state)
+enum { EACH = 64 << 10, N = POOL_BYTES / EACH };
+
+/* Starts @n tasks; how many got a buffer. */
+static unsigned start_tasks(struct bed *b, struct task **t, unsigned n)
 {
-	enum { EACH = 64 << 10, N = POOL_BYTES / EACH };
-	struct bed *b = *state;
-	struct task *t[N + 1];
 	unsigned got = 0;
 
-	for (unsigned n = 0; n < N; n++) {
-		t[n] = new_task(b, n, 0x8a, false, EACH);
-		task_start(t[n]);
-		if (!t[n]->buffer_refused) {
-			assert_int_equal(t[n]->buffer_bytes, EACH);
+	for (unsigned i = 0; i < n; i++) {
+		t[i] = new_task(b, i, 0x8a, false, EACH);
+		task_start(t[i]);
+		if (!t[i]->buffer_refused) {
+			assert_int_equal(t[i]->buffer_bytes, EACH);
 			got++;
 			continue;
 		}
-		assert_true(t[n]->ended);
-		assert_int_equal(t[n]->cmd.status, SCSI_TASK_SET_FULL);
-		assert_int_equal(t[n]->buffer_bytes, 0);
+		assert_true(t[i]->ended);
+		assert_int_equal(t[i]->cmd.status, i ? SCSI_TASK_SET_FULL : SCSI_BUSY);
+		assert_int_equal(t[i]->buffer_bytes, 0);
 	}
-	assert_int_equal(got, N / 2);
-	assert_int_equal(b->s->target->accounts[0].used_bytes, got * EACH);
-	for (unsigned n = 0; n < N; n++)
-		task_free(t[n]);
-	assert_int_equal(b->s->target->accounts[0].used_bytes, 0);
+	return got;
+}
+
+/* One session of it twice as much as it leaves of that: s = 2 * (N - 2 * s). */
+static void a_target_takes_as_much_as_it_leaves(void **state)
+{
+	enum { SESSIONS = 8 };
+	struct bed *b = *state;
+	struct session *s[SESSIONS] = { b->s }, *first = b->s;
+	static struct task *t[SESSIONS][N];
+	unsigned got[SESSIONS], all = 0;
+
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		if (i) {
+			s[i] = b->s = session_new(&b->c);
+			b->s->target = first->target;
+			assert_int_equal(scsi_nexus_new(&b->s->nexus, b->g.v[0].target), 0);
+			atomic_store(&b->s->nexus->luns[0].ua, 0);
+		}
+		got[i] = start_tasks(b, t[i], N);
+		assert_int_equal(b->s->used_bytes, got[i] * EACH);
+		all += got[i];
+	}
+	assert_in_range(got[0], 2 * N / 5 - 1, 2 * N / 5);
+	assert_in_range(got[1], 2, got[0] / 2); /* something is left for who comes later, */
+	assert_true(got[2] >= 1);		/* and then again */
+	assert_in_range(all, got[0] + got[1], N / 2);
+	assert_int_equal(first->target->accounts[0].used_bytes, all * EACH);
+	for (unsigned i = 0; i < SESSIONS; i++) {
+		for (unsigned n = 0; n < N; n++)
+			task_free(t[i][n]);
+		assert_int_equal(s[i]->used_bytes, 0);
+		if (i)
+			session_free(s[i]);
+	}
+	b->s = first;
+	assert_int_equal(first->target->accounts[0].used_bytes, 0);
 	assert_int_equal(rig_used_bytes(&b->g), 0);
 }
 
