@@ -13,6 +13,8 @@ lvm() {
         mkfs.ext4 -q /dev/vg/lv && mount /dev/vg/lv /mnt && cp -r /etc/lvm /mnt/ &&
         lvextend -q -r -L +64M vg/lv && umount /mnt && vgremove -q -f vg
 }
+# A LOGICAL UNIT RESET and a TARGET WARM RESET end commands, no connection.
+same_session() { [ "$(connection_errors)" -eq 0 ]; }
 # The kernel must believe that there is a write cache: it then sends flushes.
 write_cache() { [ "$(cat /sys/block/"${disk#/dev/}"/queue/write_cache)" = "write back" ]; }
 t "discovery"            found
@@ -32,7 +34,9 @@ t "sg_turs"              sg_turs -n 20 "$disk"
 t "sg_sync"              sg_sync "$disk"
 t "sg_requests"          sg_requests "$disk"
 t "write cache"          write_cache
-t "sg_reset lun"         sg_reset --device "$disk"
+t "sg_reset lun"         sg_reset --no-esc --device "$disk"
+t "sg_reset target"      sg_reset --no-esc --target "$disk"
+t "the session is kept"  same_session
 t "gpt partitions"       partition
 t "ext4"                 filesystem ext4 "$disk"
 t "xfs"                  filesystem xfs "$disk"
