@@ -89,7 +89,7 @@ static int data_in_begins(struct iscsi_conn *ic, const struct bhs_data_in *pdu)
 
 	if (!t || t->pick.is_write)
 		return broke(ic, "Data-In for tag 0x%x, which reads nothing", be32_get(pdu->itt));
-	if (off != t->got_bytes || len > bytes - off)
+	if (len && (off != t->got_bytes || len > bytes - off))
 		return broke(ic, "Data-In of %u bytes at %u, of a read of %u that has %u", len, off,
 			     bytes, t->got_bytes);
 	if (len > ISCSI_OUR_SEGMENT_BYTES)
