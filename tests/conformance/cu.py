@@ -35,7 +35,8 @@ def run_test(test, urls):
         test_only = text[max(text.find("Suite: "), 0):]
         first = re.search(r"\[FAILED\] *(.*)", test_only) or \
             re.search(r"^ +1\. (.*)", test_only, re.M)
-        return "FAIL", (first[1] if first else f"status {done.returncode}").strip()
+        reason = first[1] if first else f"status {done.returncode}"
+        return "FAIL", reason.partition("[SKIPPED]")[0].strip()    # that is of the tidying up
     if ran[2] != "1" or ran[3] != "1":
         return "FAIL", f"ran {ran[2]} tests, {ran[3]} passed, instead of one"
     # what comes before and after is the tool's own probing and tidying up
