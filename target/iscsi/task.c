@@ -158,15 +158,16 @@ void task_free(struct task *t)
 	list_add(&t->reactor->free_tasks, &t->link);
 }
 
-/* Is @cost within what the target and the session may have? */
+/* Is @cost within what the target and the session may have, once it is taken? Also for the first of
+ * a session: long commands of many would leave nothing for the short ones of others. */
 static bool may_take(const struct task *t, uint64_t cost)
 {
-	uint64_t left = pool_free_bytes(t->reactor->pool), mine = t->session->used_bytes;
+	uint64_t left = pool_free_bytes(t->reactor->pool);
 
 	if (*t->used_bytes + cost > left)
 		return false;
-	left -= *t->used_bytes; /* of the target's part; both get smaller by @cost */
-	return !mine || (left >= 2 * cost && mine + cost <= 2 * (left - 2 * cost));
+	left -= *t->used_bytes; /* of the target's part: it shrinks by twice what is taken */
+	return left >= 2 * cost && t->session->used_bytes + cost <= 2 * (left - 2 * cost);
 }
 
 static bool get_buffer(struct task *t, uint32_t len)
