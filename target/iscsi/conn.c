@@ -22,10 +22,12 @@
 enum {
 	UNREAD_QUIETS =
 		4, /* one batch unread for so many quiet times: buffers are not held longer */
-	EXACT_MIN_BYTES = 8192,	    /* from here on bytes are received to their final place */
-	MAX_QUEUED_PDUS = 512,	    /* a peer that asks and does not read is dropped, */
-	MAX_QUEUED_BYTES = 4 << 20, /* whether it asks often or for much */
-	LOGIN_DATA_BYTES = 8192,    /* before anything is declared (13.12) */
+	EXACT_MIN_BYTES = 8192,		 /* from here on bytes are received to their final place */
+	MAX_QUEUED_PDUS = 512,		 /* a peer that asks and does not read is dropped, */
+	MAX_QUEUED_BYTES = 4 << 20,	 /* whether it asks often or for much; */
+	FAIR_QUEUED_BYTES = 64 << 10,	 /* less is enough, where a crowd of such peers holds */
+	REACTOR_QUEUED_BYTES = 32 << 20, /* so much */
+	LOGIN_DATA_BYTES = 8192,	 /* before anything is declared (13.12) */
 };
 
 static const struct {
@@ -341,12 +343,22 @@ static void pdu_release(struct tx_item *it)
 
 	p->conn->npdus--;
 	p->conn->pdu_bytes -= p->len;
+	p->conn->reactor->queued_bytes -= p->len;
 	free(p);
+}
+
+static bool may_queue(const struct conn *c, uint32_t len)
+{
+	size_t bytes = c->pdu_bytes + len;
+
+	return c->npdus < MAX_QUEUED_PDUS && bytes <= MAX_QUEUED_BYTES &&
+	       (bytes <= FAIR_QUEUED_BYTES || !c->npdus ||
+		c->reactor->queued_bytes + len <= REACTOR_QUEUED_BYTES);
 }
 
 struct tx_pdu *conn_pdu(struct conn *c, uint8_t opcode, const void *data, uint32_t len)
 {
-	bool has_room = c->npdus < MAX_QUEUED_PDUS && c->pdu_bytes + len <= MAX_QUEUED_BYTES;
+	bool has_room = may_queue(c, len);
 	struct tx_pdu *p = has_room ? calloc(1, sizeof(*p) + len) : NULL;
 
 	if (!p) {
@@ -364,6 +376,7 @@ struct tx_pdu *conn_pdu(struct conn *c, uint8_t opcode, const void *data, uint32
 		memcpy(p->data, data, len);
 	c->npdus++;
 	c->pdu_bytes += len;
+	c->reactor->queued_bytes += len;
 	return p;
 }
 

@@ -28,35 +28,6 @@ static void a_peer_that_never_reads(void **state)
 	stage_close(&s);
 }
 
-/* The good one is at the same target: what the bad one holds is not all of the target's part. */
-static void who_is_beside_it_finds_room(void **state)
-{
-	static struct stage s;
-	static struct ini_cmd c[128], d[16];
-	static uint8_t back[16][64 << 10];
-
-	(void)state;
-	stage_open(&s, 1);
-	stage_login(&s);
-	fake_sock_set_window(s.bad.k, 1000);
-	s.bad.deaf = true;
-	for (unsigned n = 0; n < 128; n++) {
-		cmd_read(&c[n], 0, 128, s.data);
-		ini_submit(&s.bad, &c[n]);
-	}
-	rig_pass(&s.g, RIG_S);
-	for (unsigned n = 0; n < 16; n++) { /* several at once, not one by one */
-		cmd_read(&d[n], 0, 128, back[n]);
-		ini_submit(&s.good, &d[n]);
-	}
-	for (unsigned n = 0; n < 16; n++) {
-		assert_true(RIG_WAIT(&s.g, d[n].state == INI_CMD_DONE, RIG_S));
-		assert_int_equal(d[n].status, SCSI_GOOD);
-	}
-	ini_reset(&s.bad);
-	stage_close(&s);
-}
-
 /* Signs of life do not make up for it: what it holds is the others'. */
 static void a_peer_that_talks_and_never_reads(void **state)
 {
@@ -472,7 +443,6 @@ int main(void)
 		cmocka_unit_test(ill_formed_pdus),
 		cmocka_unit_test(half_a_pdu_then_silence),
 		cmocka_unit_test(a_byte_at_a_time),
-		cmocka_unit_test(who_is_beside_it_finds_room),
 		cmocka_unit_test(a_segment_that_is_too_long),
 		cmocka_unit_test(data_where_none_was_asked_for),
 		cmocka_unit_test(unsolicited_data_against_the_rules),
