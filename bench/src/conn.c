@@ -312,8 +312,8 @@ static void rx_done(struct ring_op *op, int res, bool more, const uint8_t *data)
 		if (c->proto->feed(c, data, (size_t)res) < 0)
 			return;
 		conn_dirty(c);
-	} else if (res != -ENOBUFS && res != -EINTR && res != -EAGAIN &&
-		   c->phase == CONN_FINISH && c->outstanding == 0) {
+	} else if (res != -ENOBUFS && res != -EINTR && res != -EAGAIN && c->phase == CONN_FINISH &&
+		   c->outstanding == 0) {
 		conn_done(c); /* some targets close instead of answering the logout */
 	} else if (res == 0) {
 		conn_fail(c, LOAD_LOST, "closed by the peer with %u commands under way",
