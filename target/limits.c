@@ -38,7 +38,7 @@ int limits_settle(struct limits *out, const struct config *cfg, unsigned nreserv
 		  size_t why_cap)
 {
 	unsigned logins = MAX(cfg->max_logins, LOGIN_ROOM);
-	unsigned long free_fds, limit;
+	unsigned long free_fds = 0, limit = 0;
 	int rc = room(&free_fds, &limit, why, why_cap);
 
 	if (rc)
