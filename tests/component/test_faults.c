@@ -58,8 +58,12 @@ static void ping_and_reset(struct load *l)
 
 	ini_nop(i, true, "ping", 4);
 	RIG_WAIT(l->g, i->nops || i->closed, 10 * RIG_S);
-	ini_tmf(i, ISCSI_TMF_LU_RESET, 0, NULL);
-	RIG_WAIT(l->g, i->tmfs || i->closed, 10 * RIG_S);
+	for (unsigned f = ISCSI_TMF_LU_RESET; f <= ISCSI_TMF_TARGET_WARM_RESET; f++) {
+		unsigned before = i->tmfs;
+
+		ini_tmf(i, (enum iscsi_tmf)f, 0, NULL);
+		assert_true(RIG_WAIT(l->g, i->tmfs > before || i->closed, RIG_S));
+	}
 }
 
 static void say_goodbye(struct load *l)
