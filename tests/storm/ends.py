@@ -13,7 +13,7 @@ class Ends:
     async def end(self, peer, who):
         ways = ((self.log_out, 30), (self.drain_and_log_out, 15), (self.fin, 10), (self.rst, 10),
                 (self.rst_in_command, 8), (self.rst_in_data_out, 8), (self.rst_in_data_in, 8),
-                (self.garbage, 5), (self.reinstate, 10))
+                (self.garbage, 5), (self.deaf, 3), (self.reinstate, 10))
         way, = self.rng.choices([w for w, _ in ways], [n for _, n in ways])
         self.stats[f"end: {way.__name__}"] += 1
         if way == self.reinstate:
@@ -82,6 +82,17 @@ class Ends:
         except asyncio.TimeoutError:
             pass
         peer.reset()
+
+    async def deaf(self, peer):
+        """Asks for much and reads nothing, and talks on."""
+        peer.transport.pause_reading()
+        for _ in range(min(peer.window, 16)):
+            await self.start(peer, struct.pack(">BBQI", 0x88, 0, self.volume.junk_lba, 2048),
+                             read_bytes=1 << 20)
+        for _ in range(20):
+            peer.ping(b"deaf")
+        await asyncio.sleep(self.rng.random() * 2)
+        self.rng.choice((peer.reset, peer.close))()
 
     async def garbage(self, peer):
         """What no rule allows; the target ends the session."""

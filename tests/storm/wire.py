@@ -291,6 +291,8 @@ class Peer(asyncio.Protocol):
     def finish(self, task, status, response):
         del self.tasks[task.tag]
         task.status, task.response = status, response
+        if status != GOOD:
+            self.stats[f"status {status:#x}"] += 1
         task.end()
 
     def take_r2t(self, task, target_tag, head):
