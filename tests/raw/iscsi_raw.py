@@ -27,7 +27,7 @@ IMMEDIATE, FINAL, CONTINUE, TRANSIT = 0x40, 0x80, 0x40, 0x80
 CMD_READ, CMD_WRITE, SIMPLE = 0x40, 0x20, 1
 SECURITY, OPERATIONAL, FULL_FEATURE = 0, 1, 3
 NO_TAG = 0xffffffff
-WAIT = 5.0   # for what must come
+WAIT = 20.0  # for what must come: only a failure, or a busy machine, takes so long
 QUIET = 0.3  # for what must not
 
 GOOD, CHECK_CONDITION, BUSY, TASK_SET_FULL = 0x00, 0x02, 0x08, 0x28

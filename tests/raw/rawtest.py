@@ -90,7 +90,7 @@ class RawTest(unittest.TestCase):
         """The target noticed: it closed, rejected, or failed the command. Returns which."""
         try:
             while True:
-                pdu = s.next(2.0)
+                pdu = s.next()
                 if pdu.opcode == REJECT and may_reject:
                     return "reject"
                 if pdu.opcode == SCSI_RSP and pdu.status == CHECK_CONDITION:
@@ -130,7 +130,7 @@ class Provoked(RawTest):
         """7.7, 7.13: the session is over; nothing of the PDU was done."""
         try:
             while True:
-                pdu = s.next(2.0)
+                pdu = s.next()
                 self.assertEqual(pdu.opcode, REJECT, "%s: %r" % (what, pdu))
         except Closed:
             pass

@@ -283,7 +283,7 @@ class Answers(Provoked):
                         ">III", 0xffffffff, s.cmd_sn, 0)))
                     try:
                         while True:
-                            pdu = s.recv(2.0)
+                            pdu = s.recv()
                             self.assertIn(pdu.opcode, (LOGIN_RSP, 0x3f))
                             if pdu.opcode == LOGIN_RSP:
                                 self.assertEqual(pdu.login_status >> 8, 2)
