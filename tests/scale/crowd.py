@@ -164,7 +164,7 @@ class Peer:
                                (time.monotonic() + wants, next(self.crowd.order), self))
 
     def take_pdus(self):
-        while self.script and not self.sleeping and len(self.inb) >= 48:
+        while self.sock and not self.sleeping and len(self.inb) >= 48:
             length = int.from_bytes(self.inb[5:8], "big")
             whole = 48 + self.inb[4] * 4 + (length + 3 & ~3)
             if len(self.inb) < whole:
@@ -176,7 +176,7 @@ class Peer:
                 self.crowd.pings += 1
                 self.send(pack(NOP_OUT | IMMEDIATE, FINAL, itt=NO_TAG,
                                rest=struct.pack(">III", pdu.ttt, self.cmd_sn, self.exp_stat_sn)))
-            else:
+            elif self.script:
                 self.resume(pdu)
 
     def on_event(self, mask):
