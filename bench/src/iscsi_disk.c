@@ -9,6 +9,8 @@
 
 enum {
 	TEST_UNIT_READY = 0x00,
+	INQUIRY = 0x12,
+	PAGE_BLOCK_LIMITS = 0xb0,
 	READ_CAPACITY_10 = 0x25,
 	SERVICE_ACTION_IN_16 = 0x9e,
 	READ_CAPACITY_16 = 0x10,
@@ -160,6 +162,25 @@ static int read_capacity(struct iscsi_conn *ic)
 	return 0;
 }
 
+/* Says so now, not with an error for each command. Targets need not have the page. */
+static int check_limit(struct iscsi_conn *ic)
+{
+	static const uint8_t cdb[16] = { INQUIRY, 1, PAGE_BLOCK_LIMITS, 0, 64 };
+	uint64_t most_bytes;
+	struct answer a;
+	int ret = run_cdb(ic, cdb, 64, &a);
+
+	if (ret)
+		return ret;
+	most_bytes = (uint64_t)get_be32(a.data + 8) * ic->disk_block_bytes;
+	if (a.status != STATUS_GOOD || a.data[1] != PAGE_BLOCK_LIMITS || !most_bytes ||
+	    ic->base.run->opt->block_bytes <= most_bytes)
+		return 0;
+	fprintf(stderr, "load: the target takes at most %llu bytes in a command: lower --bs\n",
+		(unsigned long long)most_bytes);
+	return -EINVAL;
+}
+
 int iscsi_disk_ready(struct iscsi_conn *ic)
 {
 	uint64_t bytes = ic->base.run->opt->block_bytes;
@@ -183,7 +204,7 @@ int iscsi_disk_ready(struct iscsi_conn *ic)
 			block);
 		return -EINVAL;
 	}
-	return 0;
+	return check_limit(ic);
 }
 
 static void free_conn(struct conn *c)

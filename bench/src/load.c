@@ -170,9 +170,9 @@ static int run_threads(struct run *run, struct worker *workers)
 	for (unsigned i = 0; i < o->threads; i++)
 		if (start_thread(&workers[i]))
 			exit(EXIT_FAILURE); /* the others wait at the barrier, with nothing sent */
+	run->length_ns = (uint64_t)(o->seconds * 1e9);
 	pthread_barrier_wait(&run->start);
 	run->begin_ns = load_now_ns() + warm_ns;
-	run->end_ns = run->begin_ns + (uint64_t)(o->seconds * 1e9);
 	pthread_barrier_wait(&run->start);
 	wait_for_end(run, &signals);
 	for (unsigned i = 0; i < o->threads; i++)

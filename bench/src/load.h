@@ -39,7 +39,7 @@ struct run {
 	uint64_t disk_bytes;
 	uint64_t stamp_run;
 	uint8_t *payload; /* what is written when not verifying */
-	uint64_t begin_ns, end_ns;
+	uint64_t begin_ns, length_ns; /* of what is measured */
 	_Atomic int stop; /* enum run_stop */
 	_Atomic unsigned messages, workers_done;
 	pthread_barrier_t start;
@@ -56,7 +56,7 @@ struct worker {
 	unsigned live;	   /* connections not done */
 	uint64_t now_ns;   /* since when the present turn's answers are here */
 	bool measuring, measured;
-	uint64_t from_ns, to_ns; /* what was measured */
+	uint64_t from_ns, to_ns; /* what is, or was, measured */
 	uint64_t cpu_from_ns;
 	struct ring_op tick_op;
 	struct __kernel_timespec tick_at;

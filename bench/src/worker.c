@@ -34,6 +34,7 @@ static void measure_begin(struct worker *w)
 {
 	w->measuring = true;
 	w->from_ns = w->now_ns;
+	w->to_ns = w->now_ns + w->run->length_ns;
 	w->cpu_from_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
@@ -55,7 +56,7 @@ static void woken(void *arg)
 	w->now_ns = load_now_ns();
 	if (unlikely(w->measured))
 		return;
-	if (w->now_ns >= run->end_ns || run_stopping(run))
+	if (run_stopping(run) || (w->measuring && w->now_ns >= w->to_ns))
 		measure_end(w);
 	else if (!w->measuring && w->now_ns >= run->begin_ns)
 		measure_begin(w);
@@ -66,7 +67,7 @@ static int arm_tick(struct worker *w)
 	uint64_t at_ns = w->now_ns + TICK_NS;
 
 	if (!w->measured) {
-		uint64_t next_ns = w->measuring ? w->run->end_ns : w->run->begin_ns;
+		uint64_t next_ns = w->measuring ? w->to_ns : w->run->begin_ns;
 
 		at_ns = MIN(at_ns, MAX(next_ns, w->now_ns));
 	}
@@ -140,7 +141,7 @@ void *worker_main(void *arg)
 	int ret = ring_init(&w->ring, buf_count(w), BUF_BYTES);
 
 	pthread_barrier_wait(&w->run->start);
-	pthread_barrier_wait(&w->run->start); /* begin_ns and end_ns are set */
+	pthread_barrier_wait(&w->run->start); /* begin_ns is set */
 	if (ret) {
 		give_up(w, "cannot make an io_uring", ret);
 	} else {

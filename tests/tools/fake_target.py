@@ -205,6 +205,7 @@ class Connection:
             return self.send(0x32, 0x80, NO_TAG,
                              bytes(4) + self.sns(1) + b"\x01\0" + struct.pack(">HHHI", 5, 5, 5, 0))
         if how.mute_at == n:
+            self.target.muted = True
             return None
         if how.ping_every and n % how.ping_every == 0:
             self.ttt += 1
@@ -361,6 +362,7 @@ class FakeTarget:
         self.disk = disk if disk is not None else bytearray(how.size)
         self.broken, self.heard = [], {}
         self.logouts = self.pongs = 0
+        self.muted = False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"iscsi://127.0.0.1:{self.listener.getsockname()[1]}/iqn.test:fake/0"
         self.stop_in, self.stop_out = socket.socketpair()
