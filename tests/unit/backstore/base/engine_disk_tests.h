@@ -3,6 +3,7 @@
 
 #include "tests/unit/backstore/base/engine_rig.h"
 
+#include <dirent.h>
 #include <linux/falloc.h>
 #include <sys/stat.h>
 
@@ -199,6 +200,101 @@ static inline void thousands_at_once_all_complete(void **state)
 	free(iov);
 }
 
+/* How often threads of this process other than this one have gone to sleep: a worker
+ * does after each op. */
+static inline unsigned long others_sleeps(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *d;
+	unsigned long n = 0;
+
+	while ((d = readdir(dir))) {
+		char path[300], line[128];
+		unsigned long sleeps;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/status", d->d_name);
+		f = *d->d_name == '.' || atoi(d->d_name) == getpid() ? NULL : fopen(path, "r");
+		while (f && fgets(line, sizeof(line), f))
+			if (sscanf(line, "voluntary_ctxt_switches: %lu", &sleeps) == 1)
+				n += sleeps;
+		if (f)
+			fclose(f);
+	}
+	closedir(dir);
+	return n;
+}
+
+/* By a thread, although what is cached could be had at once; right all the same. */
+static inline void what_is_said_to_block_goes_to_a_worker(void **state)
+{
+	struct rig *r = *state;
+	uint8_t buf[8192], back[8192] = { 0 };
+	struct iovec v = { buf, sizeof(buf) },
+		     parts[2] = { { back, 100 }, { back + 100, sizeof(back) - 100 } };
+	int fd = temp_file();
+	unsigned long before;
+
+	fill_bytes(buf, 0, sizeof(buf));
+	assert_int_equal(pwrite(fd, buf, sizeof(buf), 4096), sizeof(buf));
+	turn_for(r, 50); /* until those of earlier tests have come to rest */
+	before = others_sleeps();
+	for (unsigned i = 0; i < 30 && others_sleeps() <= before; i++) {
+		assert_int_equal(rw(r, false, fd, parts, 2, 4096, IO_BLOCKS), sizeof(back));
+		check_bytes(back, 0, sizeof(back));
+		turn_for(r, 10);
+	}
+	assert_true(others_sleeps() > before);
+
+	fill_bytes(buf, 77, sizeof(buf));
+	assert_int_equal(rw(r, true, fd, &v, 1, 0, IO_BLOCKS), sizeof(buf));
+	assert_int_equal(rw(r, true, fd, &v, 1, 8192, IO_BLOCKS | IO_DSYNC), sizeof(buf));
+	for (off_t at = 0; at <= 8192; at += 8192) {
+		assert_int_equal(pread(fd, back, sizeof(back), at), sizeof(back));
+		check_bytes(back, 77, sizeof(back));
+	}
+	assert_int_equal(rw(r, false, fd, &v, 1, 16384, IO_BLOCKS), 0);
+	assert_int_equal(rw(r, true, -1, &v, 1, 0, IO_BLOCKS), -EBADF);
+	close(fd);
+}
+
+/* Hundreds of them, and nothing else waits. */
+static inline void what_blocks_holds_up_nothing_else(void **state)
+{
+	enum { STUCK = 300 };
+	struct rig *r = *state;
+	struct op_result *stuck = calloc(STUCK, sizeof(*stuck)), sync = OP_RESULT;
+	uint8_t bytes[STUCK] = { 0 }, got[STUCK], buf[4096];
+	struct iovec v = { buf, sizeof(buf) }, *iov = calloc(STUCK, sizeof(*iov));
+	int fd = temp_file(), p[2];
+
+	assert_int_equal(pipe(p), 0);
+	for (unsigned i = 0; i < STUCK; i++) {
+		stuck[i].op.done = op_done;
+		iov[i] = (struct iovec){ &got[i], 1 };
+		io_read(r->io, &stuck[i].op, p[0], &iov[i], 1, 0, IO_BLOCKS);
+	}
+	turn_for(r, 20);
+	fill_bytes(buf, 0, sizeof(buf));
+	assert_int_equal(rw(r, true, fd, &v, 1, 0, IO_BLOCKS), sizeof(buf));
+	io_fdatasync(r->io, &sync.op, fd);
+	TURN_UNTIL(r, sync.calls);
+	assert_int_equal(sync.res, 0);
+	for (unsigned i = 0; i < STUCK; i++)
+		assert_int_equal(stuck[i].calls, 0);
+	assert_int_equal(write(p[1], bytes, STUCK), STUCK);
+	for (unsigned i = 0; i < STUCK; i++) {
+		TURN_UNTIL(r, stuck[i].calls);
+		assert_int_equal(stuck[i].calls, 1);
+		assert_int_equal(stuck[i].res, 1);
+	}
+	close(fd);
+	close(p[0]);
+	close(p[1]);
+	free(stuck);
+	free(iov);
+}
+
 /* Advice: with the result or without, done() comes once. */
 static inline void a_cancelled_read_still_answers_once(void **state)
 {
@@ -235,4 +331,6 @@ static inline void a_cancelled_read_still_answers_once(void **state)
 		cmocka_unit_test(nowait_is_asked_for_only_where_wanted),                           \
 		cmocka_unit_test(space_is_punched_and_zeroed),                                     \
 		cmocka_unit_test(thousands_at_once_all_complete),                                  \
+		cmocka_unit_test(what_is_said_to_block_goes_to_a_worker),                          \
+		cmocka_unit_test(what_blocks_holds_up_nothing_else),                               \
 		cmocka_unit_test(a_cancelled_read_still_answers_once)

@@ -74,7 +74,7 @@ static void rig_guard(struct rig *r)
 	} while (0)
 
 /* Turns for so many milliseconds: to see that something does not happen. */
-static void turn_for(struct rig *r, unsigned n)
+static inline void turn_for(struct rig *r, unsigned n)
 {
 	uint64_t end_ns = io_now_ns(r->io) + ms(n);
 
@@ -99,13 +99,13 @@ static inline uint8_t byte_at(uint64_t pos)
 	return (uint8_t)((pos * 0x9e3779b97f4a7c15u) >> 56 ^ pos);
 }
 
-static void fill_bytes(uint8_t *p, uint64_t pos, size_t len)
+static inline void fill_bytes(uint8_t *p, uint64_t pos, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		p[i] = byte_at(pos + i);
 }
 
-static void check_bytes(const uint8_t *p, uint64_t pos, size_t len)
+static inline void check_bytes(const uint8_t *p, uint64_t pos, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (p[i] != byte_at(pos + i))
@@ -119,7 +119,7 @@ struct op_result {
 	unsigned calls;
 };
 
-static void op_done(struct io_op *op, int res)
+static inline void op_done(struct io_op *op, int res)
 {
 	struct op_result *r = container_of(op, struct op_result, op);
 
@@ -133,7 +133,7 @@ static void op_done(struct io_op *op, int res)
 	}
 
 /* Says so where this kernel has the engine refused: the program then exits with 77. */
-static bool engine_refused(engine_new_fn *make)
+static inline bool engine_refused(engine_new_fn *make)
 {
 	struct io *io;
 	int ret = make(&io, 0);
