@@ -38,9 +38,9 @@ struct run {
 	const struct options *opt;
 	uint64_t disk_bytes;
 	uint64_t stamp_run;
-	uint8_t *payload; /* what is written when not verifying */
+	uint8_t *payload;	      /* what is written when not verifying */
 	uint64_t begin_ns, length_ns; /* of what is measured */
-	_Atomic int stop; /* enum run_stop */
+	_Atomic int stop;	      /* enum run_stop */
 	_Atomic unsigned messages, workers_done;
 	pthread_barrier_t start;
 	pthread_t main_thread;
