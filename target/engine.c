@@ -53,9 +53,9 @@ static const char *reason(int rc)
 	switch (rc) {
 	case -EPERM:
 		return is_disabled() ? "kernel.io_uring_disabled is not 0"
-				     : "a container's seccomp profile forbids it";
+				     : "perhaps a container's seccomp profile forbids it";
 	case -EACCES:
-		return "a security module forbids it";
+		return "perhaps a security module forbids it";
 	case -ENOSYS:
 	case -EINVAL:
 		return "the kernel is older than 6.0 or built without it, or a container's seccomp "

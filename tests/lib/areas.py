@@ -292,6 +292,18 @@ def guest(run):
                 seconds=180 * MINUTE if run.full else 20 * MINUTE)
 
 
+def epoll(run):
+    """the engine for hosts that refuse io_uring: chosen by itself under seccomp; a short run on it"""
+    run.build("dev")
+    run.build("release")
+    run.program(os.path.join(ROOT, "tests", "engine", "run"))
+    on_it = {"RINGLUN_TEST_ENGINE": "epoll"}
+    run.program("python3", os.path.join(ROOT, "tests", "raw", "run.py"), **on_it)
+    run.program(os.path.join(ROOT, "tests", "tools", "run"), **on_it)
+    run.program(os.path.join(ROOT, "tests", "crash", "zombie"), **on_it)
+    run.program(os.path.join(ROOT, "tests", "guest", "run"), "basic", **on_it)
+
+
 def quickstart(run):
     """tools/quickstart --check"""
     run.command("--check", os.path.join(ROOT, "tools", "quickstart"), "--check")
@@ -299,7 +311,7 @@ def quickstart(run):
 
 AREAS = {area.__name__: area for area in (
     checks, unit, component, powercut, fuzz, tsan, protocol, scale, tools, conformance, kill, crash, storm,
-    guest, quickstart)}
+    guest, epoll, quickstart)}
 
 
 def run_area(run, name):
