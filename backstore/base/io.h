@@ -153,11 +153,9 @@ struct io {
 	void *before_submit_arg;
 };
 
-/* The real engine. @index as in struct io. Returns 0, or -errno (-EPERM, -ENOSYS:
- * io_uring is refused here). To be called on the thread that will run it. */
+/* The real engines. @index as in struct io. Return 0, or -errno (-EPERM, -ENOSYS: io_uring
+ * is refused here). To be called on the thread that will run it. */
 int io_uring_engine_new(struct io **out, unsigned index) MUST_CHECK;
-
-/* The same, for hosts that refuse io_uring. Takes no advice to cancel. */
 int io_epoll_engine_new(struct io **out, unsigned index) MUST_CHECK;
 
 /* One turn: hands over what was started, waits (if asked to and nothing else is
