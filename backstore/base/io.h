@@ -1,9 +1,8 @@
 /* The waist: every clock, socket and disk of the data path is reached through
  * struct io, one per reactor, and through nothing else.
  *
- * Three engines stand behind it: io_uring (io_uring.c), epoll with libaio for
- * hosts that refuse io_uring (io_epoll.c), and a fake with virtual time for tests
- * (tests/fakes/fake_io.c).
+ * Three engines stand behind it: io_uring.c; io_epoll.c, with libaio, for hosts that
+ * refuse io_uring; and a fake with virtual time for tests, tests/fakes/fake_io.c.
  *
  * Rules for all of them:
  *  - An io belongs to one thread; only io_post may be called from another.
