@@ -1,10 +1,11 @@
-/* Many volumes on a file system that has stalled, on one real ring: the flush of another file
+/* Many volumes on a file system that has stalled, on one real engine: the flush of another file
  * still finds a worker. The stall is a frozen ext4, on which writes and discards wait inside the
  * kernel. Both, because kernels differ in whether a forced-asynchronous write counts as bounded
  * work, as a flush does, or as unbounded (6.18); a discard does everywhere. */
 #include "tests/fakes/bs_rig.h"
 #include "tests/fakes/real_engine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -160,6 +161,30 @@ static uint64_t time_call(struct io *io, struct bs_call *c, struct backstore *bs
 	return now_ms() - begin;
 }
 
+static unsigned threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	while (readdir(tasks))
+		n++;
+	closedir(tasks);
+	return n;
+}
+
+/* Until no more workers are made for what has stalled: that takes its time, under sanitizers
+ * most of all. */
+static void settle(struct io *io)
+{
+	unsigned n = 0;
+
+	turn_for(io, 500);
+	for (unsigned i = 0; i < 40 && threads() != n; i++) {
+		n = threads();
+		turn_for(io, 500);
+	}
+}
+
 static void stall(struct io *io)
 {
 	for (unsigned i = 0; i < VOLUMES; i++) {
@@ -168,7 +193,7 @@ static void stall(struct io *io)
 				      k * 4096, i % 2 ? NULL : buf, sizeof(buf));
 		bs_call_start(&flushes[i], stalled[i], io, BS_FLUSH, 0, 0, NULL, 0);
 	}
-	turn_for(io, 1000);
+	settle(io);
 }
 
 static void check_ended(struct io *io)
