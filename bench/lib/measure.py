@@ -47,17 +47,20 @@ QUICK = ("read-4k-qd1", "read-4k-qd32", "write-4k-qd32", "read-128k-qd32", "writ
 
 
 class Timed:
-    """Runs a program on @cpus and samples the CPU clocks of @pids (its own without them), and
-    of their cores."""
+    """Runs a program on @cpus; how long the CPU clocks of @pids and their cores ran meanwhile:
+    from its first moment to its last, so that all the I/Os and all that they cost are counted,
+    whatever else the machine did. Without @pids it is its own server, whose beginning and end
+    are left away: reading options is not what is measured."""
 
     def __init__(self, command, cpus, server_cpus, seconds, pids, slack=30.0):
-        self.samples, self.server_cpus = [], server_cpus
+        self.samples, self.server_cpus, self.seconds = [], server_cpus, seconds
         all_cpus = cpus | server_cpus
         before = self.clocks(all_cpus, pids)
 
         def prepare():
             die_with_parent()
             os.sched_setaffinity(0, cpus)
+        self.sample(pids or [])
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, start_new_session=True,
                               preexec_fn=prepare) as process:
@@ -75,35 +78,43 @@ class Timed:
         if process.returncode:
             raise Failed(f"{name}: {last_line(stderr) or last_line(self.stdout)} "
                          f"(status {process.returncode})")
-        self.window(seconds)
+        self.whole = bool(pids)
         self.around(before, self.clocks(all_cpus, pids), len(all_cpus))
 
     def watch(self, process, pids, seconds, slack):
         """Sample until it ends; False when it does not. What it prints fits its pipes."""
-        pause, begin = min(0.05, seconds / 10), time.monotonic()
+        # with pids the first and the last sample are all that counts
+        pause, begin = 1.0 if pids else min(0.05, seconds / 10), time.monotonic()
         pidfd = os.pidfd_open(process.pid)
         try:
             while time.monotonic() < begin + 2 * seconds + slack:
                 ready, _, _ = select.select([pidfd], [], [], pause)
-                self.end = time.monotonic()
+                self.sample(pids or processes(process.pid))
                 if ready:
                     return True
-                known = pids or processes(process.pid)
-                _, _, stolen, idle = cpu_times(self.server_cpus)
-                self.samples.append((time.monotonic(), cpu_seconds(known), stolen + idle))
         finally:
             os.close(pidfd)
         return False
 
-    def window(self, seconds):
-        """CPU seconds a second, in that part of the load that was measured surely."""
-        inside = [sample for sample in self.samples
-                  if self.end - 0.97 * seconds <= sample[0] <= self.end - 0.03 * seconds]
-        if len(inside) < 2:
-            raise Failed("too short to see the server's CPU time")
-        (t0, cpu0, idle0), (t1, cpu1, idle1) = inside[0], inside[-1]
-        self.cpu_per_second = (cpu1 - cpu0) / (t1 - t0)
-        self.core_per_second = max(len(self.server_cpus) - (idle1 - idle0) / (t1 - t0), 0)
+    def sample(self, pids):
+        _, _, stolen, idle = cpu_times(self.server_cpus)
+        before = self.samples[-1][1] if self.samples else 0.0
+        # the clock of one that has ended says nothing any more
+        self.samples.append((time.monotonic(), max(cpu_seconds(pids), before), stolen + idle))
+
+    def cost(self, ios):
+        """Seconds of (the server, its core) for each I/O of @ios in self.seconds."""
+        used, share = self.samples, 1.0
+        if not self.whole:
+            end = self.samples[-1][0]
+            used = [sample for sample in self.samples
+                    if end - 0.97 * self.seconds <= sample[0] <= end - 0.03 * self.seconds]
+            if len(used) < 2:
+                raise Failed("too short to see the CPU time")
+            share = (used[-1][0] - used[0][0]) / self.seconds
+        (t0, cpu0, idle0), (t1, cpu1, idle1) = used[0], used[-1]
+        core = max(len(self.server_cpus) * (t1 - t0) - (idle1 - idle0), 0.0)
+        return (cpu1 - cpu0) / share / ios, core / share / ios
 
     @staticmethod
     def clocks(all_cpus, pids):
@@ -130,8 +141,8 @@ def last_line(text):
 class Meter:
     """@load: the generator's program; @fio: one with the libiscsi engine, or None."""
 
-    def __init__(self, load, fio, seconds, warmup, server_cpus, load_cpus):
-        self.program, self.fio, self.seconds, self.warmup = load, fio, seconds, warmup
+    def __init__(self, load, fio, seconds, server_cpus, load_cpus):
+        self.program, self.fio, self.seconds = load, fio, seconds
         self.server_cpus, self.load_cpus = server_cpus, load_cpus
 
     def timed(self, command, cpus, pids):
@@ -147,7 +158,7 @@ class Meter:
             [self.program, target.url(), "--connections", str(case.connections),
              "--depth", str(case.depth), "--op", case.op, "--pattern", case.pattern,
              "--bs", str(case.block_bytes), "--seconds", f"{self.seconds:g}",
-             "--warmup", f"{self.warmup:g}", "--range", str(size),
+             "--warmup", "0", "--range", str(size),
              "--threads", str(min(case.connections, len(self.load_cpus))), "--json"],
             self.load_cpus, target.pids())
         try:
@@ -169,9 +180,8 @@ class Meter:
                    "--direct=1", f"--rw={order}{kind}", f"--bs={case.block_bytes}",
                    f"--iodepth={case.depth}", f"--numjobs={case.connections}", f"--size={size}",
                    "--thread", "--time_based", f"--runtime={int(1000 * self.seconds)}ms",
-                   f"--ramp_time={int(1000 * self.warmup)}ms", "--group_reporting",
-                   "--unified_rw_reporting=1", "--norandommap", "--randrepeat=0",
-                   "--output-format=json"]
+                   "--group_reporting", "--unified_rw_reporting=1", "--norandommap",
+                   "--randrepeat=0", "--output-format=json"]
         if kind == "rw":
             command.append(f"--rwmixread={case.op.partition(':')[2]}")
         timed = self.timed(command, self.load_cpus if remote else self.server_cpus,
@@ -201,12 +211,14 @@ def fio_result(text, case):
 
 def finish(result, timed):
     """The numbers that need both the load's count and the server's clock."""
-    if result["iops"] <= 0:
+    if not result["ios"]:
         raise Failed("no I/O was answered")
-    result["server_cpu_us_per_io"] = 1e6 * timed.cpu_per_second / result["iops"]
-    result["core_us_per_io"] = 1e6 * timed.core_per_second / result["iops"]
-    result["iops_per_cpu_s"] = result["iops"] / max(timed.cpu_per_second, 1e-9)
-    result["server_cpu_percent"] = 100 * timed.cpu_per_second
+    cpu, core = timed.cost(result["ios"])
+    if cpu <= 0:
+        raise Failed("the server's CPU clock stood still")
+    result["server_cpu_us_per_io"], result["core_us_per_io"] = 1e6 * cpu, 1e6 * core
+    result["iops_per_cpu_s"] = 1 / cpu
+    result["server_cpu_percent"] = 100 * cpu * result["iops"]
     result.update(timed.machine)
     return result
 

@@ -57,7 +57,7 @@ class Race:
         self.groups = {"ram": f"memory, or a file on {self.ram_fs}",
                        "cache": f"a file on {self.disk_fs}, through the page cache",
                        "direct": f"a file on {self.disk_fs}, O_DIRECT"}
-        self.meter = Meter(programs.load, programs.fio, options.seconds, options.warmup,
+        self.meter = Meter(programs.load, programs.fio, options.seconds,
                            options.server_cpus, options.load_cpus)
         self.running = []
         self.rows, self.idle_rows, self.scaling_rows = [], [], []
@@ -132,7 +132,9 @@ class Race:
                 self.stop(target)
             if target.failures >= 2:
                 raise Failed(target.why)
+            target.failures += 1
             self.start(target)
+            target.failures = 0
         target.thaw()
         time.sleep(SETTLE_SECONDS)
 
@@ -140,16 +142,14 @@ class Race:
         """The result of @what; the reason when it fails, and then a new server the next time."""
         try:
             self.turn(target)
-            result = what()
-            target.failures = 0
-            return result
+            return what()
         except ERRORS as error:
             why = " ".join(str(error).split()) or type(error).__name__
             if target.process and target.folder:
                 log = target.last_line()
                 why += f"; {'its log' if target.alive() else 'it ended'}: {log}" \
                     if log not in why else ""
-            target.failures, target.why = target.failures + 1, why
+            target.why = why
             if target in self.running:
                 self.stop(target)
             return {"error": why}
@@ -158,12 +158,14 @@ class Race:
 
     def group(self, name, cases):
         """All cases of a group; its rows."""
-        write_file(self.files[name], self.options.size) \
-            if not os.path.exists(self.files[name]) else write_back(self.files[name], True)
+        if os.path.exists(self.files[name]):
+            write_back(self.files[name], drop=True)
+        else:
+            write_file(self.files[name], self.options.size)
         targets = self.targets(name)
         rows = [row for case in cases for row in self.case(case, targets)]
         for target in targets:
-            target.rss_after = machine.rss_bytes(target.pids()) if target.scheme == "iscsi" else None
+            target.rss_after = machine.rss_bytes(target.pids())
         self.after(targets)
         self.stop_all()
         return rows
@@ -210,15 +212,16 @@ class Race:
                         target.name in [row["target"] for row in self.idle_rows]:
                     continue
                 progress(f"idle: {target.name}")
-                target.fill = False
+                fills, target.fill = target.fill, False
                 row = self.attempt(target, lambda one=target: self.idle_one(one))
                 self.idle_rows.append({"group": group, "target": target.name, **row})
                 self.stop_all()
+                target.fill = fills     # a peer is raced, too
 
     def idle_one(self, target):
         pids = target.pids()
         row = {"rss_start": machine.rss_bytes(pids), "cpu_ms_per_s": self.cpu_while(pids, [])}
-        sessions, end = [], time.monotonic() + 5 + 5 * self.options.seconds
+        sessions, end = [], time.monotonic() + 2 + 5 * self.options.seconds
         try:
             # some take one login a second
             while len(sessions) < IDLE_SESSIONS and time.monotonic() < end:
@@ -247,7 +250,7 @@ class Race:
     def scaling(self):
         """One and two reactors on one volume, with all the cores that there are for it."""
         server, load = self.options.scaling_cpus
-        meter = Meter(self.programs.load, None, self.options.seconds, self.options.warmup,
+        meter = Meter(self.programs.load, None, self.options.seconds,
                       server, load)
         self.scaling_rows = []
         targets = []

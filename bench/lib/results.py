@@ -3,7 +3,8 @@
 import statistics
 
 FIELDS = ("iops", "bytes_per_s", "server_cpu_us_per_io", "core_us_per_io", "iops_per_cpu_s",
-          "server_cpu_percent", "load_cpu_us_per_io", "others_percent", "interrupt_percent", "stolen_percent")
+          "server_cpu_percent", "load_cpu_us_per_io", "others_percent", "interrupt_percent",
+          "stolen_percent")
 LATENCIES = ("p50", "p90", "p99", "p99.9")
 
 

@@ -39,7 +39,7 @@ class Target:
 
     ours = limit = False
     scheme = "iscsi"
-    start_seconds = 20.0
+    start_seconds, stop_seconds = 20.0, 2.0
 
     def __init__(self, name, group, backing, iqn=f"{IQN}disk", lun=0):
         self.name, self.group, self.backing, self.iqn, self.lun = name, group, backing, iqn, lun
@@ -117,13 +117,13 @@ class Target:
     def thaw(self):
         self.signal(signal.SIGCONT)
 
-    def stop(self, seconds=2.0):
+    def stop(self):
         """Asked to end, and made to when it does not."""
         if not self.process:
             return
         self.signal(signal.SIGTERM)
         self.thaw()
-        end = time.monotonic() + seconds
+        end = time.monotonic() + self.stop_seconds
         while self.pids() and time.monotonic() < end:
             time.sleep(0.02)
         self.signal(signal.SIGKILL)
@@ -163,6 +163,8 @@ class Ringlun(Target):
 
 
 class Tgt(Target):
+    stop_seconds = 0.0      # it does not end while it has targets
+
     def __init__(self, name, group, backing, path, kind):
         super().__init__(name, group, backing, lun=1)
         self.path, self.kind = path, kind
