@@ -103,7 +103,8 @@ class Race:
                 Fio(group, f"{backing}, O_DIRECT, no network", path, "libaio")]
 
     def ours(self, kind, group, backing, spec, reactors=1):
-        return Ringlun(f"ringlun {kind}", group, backing, self.programs.ringlund, spec, reactors)
+        return Ringlun(f"ringlun {kind}", group, backing, self.programs.ringlund, spec, reactors,
+                       self.options.engine)
 
     # --- their lives ------------------------------------------------------------------
 

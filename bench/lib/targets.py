@@ -150,13 +150,14 @@ class Target:
 class Ringlun(Target):
     ours = True
 
-    def __init__(self, name, group, backing, binary, spec, reactors=1):
+    def __init__(self, name, group, backing, binary, spec, reactors=1, engine=None):
         super().__init__(name, group, backing)
-        self.binary, self.spec, self.reactors = binary, spec, reactors
+        self.binary, self.spec, self.reactors, self.engine = binary, spec, reactors, engine
         self.fill = spec.startswith("path=memory:")
 
     def command(self):
-        return [self.binary, "--volume", f"disk,{self.spec}", "--log-level", "warn",
+        engine = ["--engine", self.engine] if self.engine else []
+        return [self.binary, *engine, "--volume", f"disk,{self.spec}", "--log-level", "warn",
                 "--listen", f"127.0.0.1:{self.port}", "--reactors", str(self.reactors),
                 "--state", os.path.join(self.folder, "state"),
                 "--runtime", os.path.join(self.folder, "run")]

@@ -252,6 +252,12 @@ def tools(run):
     run.program(os.path.join(ROOT, "tests", "tools", "load"))
 
 
+def bench(run):
+    """bench/run from end to end: the race's tables and files, not its speed"""
+    run.build("release")
+    run.program(os.path.join(ROOT, "tests", "tools", "race"))
+
+
 def conformance(run):
     """Debian's iscsi-test-cu against the baseline"""
     run.build("dev")
@@ -310,7 +316,7 @@ def quickstart(run):
 
 
 AREAS = {area.__name__: area for area in (
-    checks, unit, component, powercut, fuzz, tsan, protocol, scale, tools, conformance, kill, crash, storm,
+    checks, unit, component, powercut, fuzz, tsan, protocol, scale, tools, bench, conformance, kill, crash, storm,
     guest, epoll, quickstart)}
 
 
