@@ -1,7 +1,7 @@
-/* Bounds how many requests of one volume are at the kernel's workers of one reactor.
+/* Bounds how many requests of one volume are at the workers of one reactor.
  *
- * What io_uring cannot do without blocking goes to a pool of threads that all files
- * of a ring share; a stalled file system must not use it up. Owns nothing; belongs
+ * What an engine cannot do without blocking goes to a pool of threads, the kernel's or our
+ * own, that all files of a reactor share; a stalled file system must not use it up. Owns nothing; belongs
  * to one reactor. */
 #pragma once
 
