@@ -1,8 +1,8 @@
 /* Bounds how many requests of one volume are at the workers of one reactor.
  *
  * What an engine cannot do without blocking goes to a pool of threads, the kernel's or our
- * own, that all files of a reactor share; a stalled file system must not use it up. Owns nothing; belongs
- * to one reactor. */
+ * own, that all files of a reactor share; a stalled file system must not use it up. Owns nothing;
+ * belongs to one reactor. */
 #pragma once
 
 #include "backstore/base/list.h"
