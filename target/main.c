@@ -78,13 +78,7 @@ int main(int argc, char **argv)
 		config_free(cfg);
 		return EXIT_FAILURE;
 	}
-	/* Until here a signal ends us at once, even while we wait for a lock or a port. The
-	 * reactors have blocked all signals: these are for sigwait alone. */
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP); /* the terminal is gone: in good order, too */
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	server_stop_signals(&set); /* blocked on all threads: for sigwait alone */
 	do {
 		rc = sigwait(&set, &sig);
 	} while (rc == EINTR);

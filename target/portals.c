@@ -103,8 +103,16 @@ int portals_open(struct portals *ps, const struct config *cfg, struct iscsi_node
 	return 0;
 }
 
+void portals_close_one(struct portals *ps, unsigned i)
+{
+	close(ps->fds[i]);
+	ps->fds[i] = -1;
+}
+
 void portals_close(struct portals *ps)
 {
-	while (ps->n)
-		close(ps->fds[--ps->n]);
+	while (ps->n--)
+		if (ps->fds[ps->n] >= 0)
+			portals_close_one(ps, ps->n);
+	ps->n = 0;
 }

@@ -13,4 +13,6 @@ struct portals {
  * @node where. On failure @why has the sentence, and portals_close is still to be called. */
 int portals_open(struct portals *ps, const struct config *cfg, struct iscsi_node *node, char *why,
 		 size_t why_cap) MUST_CHECK;
+/* Where the others go on. */
+void portals_close_one(struct portals *ps, unsigned i);
 void portals_close(struct portals *ps);

@@ -1,7 +1,11 @@
 /* Threads and their beginning and end.
  *
  *   main ── server_start ──▶ volumes, portals, one thread a reactor ──▶ serving
- *        ── server_stop ───▶ drain on every reactor ──▶ flush of every volume ──▶ join
+ *        ── server_stop ───▶ listeners close ──▶ drain on every reactor ──▶ flush of every volume
+ *                            ──▶ join
+ *
+ * Listeners close first: whoever connects then is refused at once and tries another portal, and
+ * nobody reaches a reactor that has drained already.
  *
  * Portals are listened to on the first reactor, which places connections (placement.c). */
 #include "target/server.h"
@@ -58,14 +62,15 @@ struct server {
 	struct portals portals;
 	unsigned nthreads;
 	struct reactor_thread *threads;
-	sem_t event;		/* posted by reactors to the main thread */
-	pthread_barrier_t gate; /* reactors go on together, or not at all */
-	atomic_bool failed;
+	sem_t event; /* posted by reactors to the main thread */
+	sem_t gate;  /* posted for each reactor when all are open, or one has failed */
+	bool serves; /* set before the gate opens */
 
 	/* of the first reactor */
 	struct io_listener listeners[CONFIG_MAX_LISTEN];
+	unsigned nlisteners; /* that have not ended */
 	struct placement placement;
-	struct io_msg flush_msg;
+	struct io_msg close_msg, flush_msg;
 	struct flush *flushes;
 	unsigned flushing;
 	atomic_int flush_error;
@@ -85,7 +90,19 @@ static void on_accept(struct io_listener *l, int fd)
 
 static void listener_ended(struct io_listener *l)
 {
-	(void)l;
+	struct server *s = l->owner;
+
+	portals_close_one(&s->portals, (unsigned)(l - s->listeners));
+	if (--s->nlisteners == 0)
+		sem_post(&s->event);
+}
+
+static void close_listeners(struct io_msg *m)
+{
+	struct server *s = container_of(m, struct server, close_msg);
+
+	for (unsigned i = 0; i < s->portals.n; i++)
+		io_listen_stop(&s->listeners[i]);
 }
 
 /* --- a reactor's thread ----------------------------------------------------------------- */
@@ -118,6 +135,13 @@ static void listen_all(struct server *s, struct io *io)
 		l->on_end = listener_ended;
 		io_listen_start(io, l);
 	}
+	s->nlisteners = s->portals.n;
+}
+
+static void wait_for(sem_t *sem)
+{
+	while (sem_wait(sem))
+		; /* interrupted */
 }
 
 static void *reactor_main(void *arg)
@@ -130,19 +154,15 @@ static void *reactor_main(void *arg)
 	snprintf(name, sizeof(name), "reactor-%u", t->index);
 	pthread_setname_np(pthread_self(), name);
 	t->error = reactor_open(t);
-	if (t->error)
-		atomic_store(&s->failed, true);
-	pthread_barrier_wait(&s->gate);
-	if (!atomic_load(&s->failed)) {
+	sem_post(&s->event);
+	wait_for(&s->gate);
+	if (s->serves) {
 		if (t->index == 0)
 			listen_all(s, t->io);
-		sem_post(&s->event);
 		while (!rc && !atomic_load_explicit(&t->stop, memory_order_relaxed))
 			rc = io_turn(t->io, true);
 		if (rc)
 			log_error("reactor %u: its engine failed: %s", t->index, strerror(-rc));
-	} else {
-		sem_post(&s->event);
 	}
 	if (t->iscsi)
 		iscsi_reactor_free(t->iscsi);
@@ -153,39 +173,73 @@ static void *reactor_main(void *arg)
 
 /* --- start --------------------------------------------------------------------------------- */
 
-static int start_threads(struct server *s, char *why, size_t why_cap)
+/* @sig was being ignored when we were started, as by nohup. */
+static bool is_ignored(int sig)
 {
-	int rc = -pthread_barrier_init(&s->gate, NULL, s->nthreads);
-	sigset_t all, before;
+	struct sigaction action;
+
+	return !sigaction(sig, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
+void server_stop_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	if (!is_ignored(SIGHUP))
+		sigaddset(set, SIGHUP); /* the terminal is gone: in good order, too */
+}
+
+/* Returns how many have been started. */
+static unsigned create_threads(struct server *s, int *error)
+{
+	sigset_t all, stop, before;
+	unsigned n = 0;
 
 	/* threads inherit the mask: signals are the main thread's */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	for (unsigned i = 0; !rc && i < s->nthreads; i++) {
-		struct reactor_thread *t = &s->threads[i];
+	for (*error = 0; n < s->nthreads; n++) {
+		struct reactor_thread *t = &s->threads[n];
 
 		t->server = s;
-		t->index = i;
-		rc = -pthread_create(&t->thread, NULL, reactor_main, t);
-		t->started = !rc;
+		t->index = n;
+		*error = -pthread_create(&t->thread, NULL, reactor_main, t);
+		if (*error)
+			break;
+		t->started = true;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc) {
-		/* UNTESTED: those that started wait at the gate for ever; the process is about to
-		 * end */
-		snprintf(why, why_cap, "cannot start a thread: %s", strerror(-rc));
-		return rc;
-	}
-	for (unsigned i = 0; i < s->nthreads; i++)
-		sem_wait(&s->event);
-	for (unsigned i = 0; i < s->nthreads && !rc; i++)
-		rc = s->threads[i].error;
+	server_stop_signals(&stop); /* from now on there is something to be ended in good order */
+	pthread_sigmask(SIG_BLOCK, &stop, NULL);
+	return n;
+}
+
+static int start_threads(struct server *s, char *why, size_t why_cap)
+{
+	int rc;
+	unsigned n = create_threads(s, &rc);
+
 	if (rc)
-		snprintf(
-			why, why_cap, "cannot set up %u reactors: %s%s", s->nthreads, strerror(-rc),
-			rc == -ENOMEM ? "; give fewer --reactors, or raise the locked-memory limit "
-					"(ulimit -l)"
-				      : "");
+		snprintf(why, why_cap,
+			 "cannot start a thread for each of %u reactors: %s; give fewer "
+			 "--reactors, or raise the limit of threads (ulimit -u, or TasksMax= of a "
+			 "unit)",
+			 s->nthreads, strerror(-rc));
+	for (unsigned i = 0; i < n; i++)
+		wait_for(&s->event);
+	for (unsigned i = 0; i < n && !rc; i++) {
+		rc = s->threads[i].error;
+		if (rc)
+			snprintf(why, why_cap, "cannot set up %u reactors: %s%s", s->nthreads,
+				 strerror(-rc),
+				 rc == -ENOMEM ? "; give fewer --reactors, or raise the "
+						 "locked-memory limit (ulimit -l)"
+					       : "");
+	}
+	s->serves = !rc;
+	for (unsigned i = 0; i < n; i++)
+		sem_post(&s->gate);
 	return rc;
 }
 
@@ -201,6 +255,7 @@ static void server_free(struct server *s)
 	portals_close(&s->portals);
 	iscsi_node_fini(&s->node);
 	volumes_close(&s->volumes);
+	sem_destroy(&s->gate);
 	sem_destroy(&s->event);
 	free(s->threads);
 	free(s->flushes);
@@ -234,7 +289,8 @@ int server_start(struct server **out, const struct config *cfg, char *why, size_
 	s->nthreads = cfg->reactors;
 	s->threads = calloc(s->nthreads, sizeof(*s->threads));
 	s->flushes = calloc(cfg->nvolumes, sizeof(*s->flushes));
-	if (!s->threads || !s->flushes || sem_init(&s->event, 0, 0) || iscsi_node_init(&s->node))
+	if (!s->threads || !s->flushes || sem_init(&s->event, 0, 0) || sem_init(&s->gate, 0, 0) ||
+	    iscsi_node_init(&s->node))
 		goto err_free;
 	s->node.allow = cfg->allow;
 	s->node.nallow = cfg->nallow;
@@ -279,9 +335,6 @@ static void drain_here(struct io_msg *m)
 {
 	struct reactor_thread *t = container_of(m, struct reactor_thread, drain_msg);
 
-	if (t->index == 0)
-		for (unsigned i = 0; i < t->server->portals.n; i++)
-			io_listen_stop(&t->server->listeners[i]);
 	iscsi_reactor_drain(t->iscsi, DRAIN_BOUND_S * UINT64_C(1000000000), drained);
 }
 
@@ -352,6 +405,22 @@ static unsigned zombies(const struct server *s)
 	return n;
 }
 
+static int drain(struct server *s, const struct timespec *until)
+{
+	int rc;
+
+	s->close_msg.run = close_listeners;
+	io_post(s->threads[0].io, &s->close_msg);
+	rc = await(s, 1, until);
+	if (rc)
+		return rc;
+	for (unsigned i = 0; i < s->nthreads; i++) {
+		s->threads[i].drain_msg.run = drain_here;
+		io_post(s->threads[i].io, &s->threads[i].drain_msg);
+	}
+	return await(s, s->nthreads, until);
+}
+
 int server_stop(struct server *s)
 {
 	struct timespec until;
@@ -360,11 +429,7 @@ int server_stop(struct server *s)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += STOP_BOUND_S;
 	log_info("stopping: asking sessions to log out");
-	for (unsigned i = 0; i < s->nthreads; i++) {
-		s->threads[i].drain_msg.run = drain_here;
-		io_post(s->threads[i].io, &s->threads[i].drain_msg);
-	}
-	rc = await(s, s->nthreads, &until);
+	rc = drain(s, &until);
 	if (!rc) {
 		s->flush_msg.run = flush_all;
 		io_post(s->threads[0].io, &s->flush_msg);
@@ -384,7 +449,6 @@ int server_stop(struct server *s)
 	}
 	join_threads(s);
 	rc = atomic_load(&s->flush_error);
-	pthread_barrier_destroy(&s->gate);
 	server_free(s);
 	log_info("stopped");
 	return rc ? -EIO : 0;

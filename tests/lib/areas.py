@@ -246,8 +246,9 @@ def scale(run):
 
 
 def tools(run):
-    """QEMU's initiator, libiscsi's tools, and bench/load"""
+    """start and end; QEMU's initiator, libiscsi's tools, and bench/load"""
     run.build("dev")
+    run.program(os.path.join(ROOT, "tests", "tools", "start"))
     run.program(os.path.join(ROOT, "tests", "tools", "run"))
     run.program(os.path.join(ROOT, "tests", "tools", "load"))
 
