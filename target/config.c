@@ -198,7 +198,7 @@ static int take_number(unsigned *out, const char *option, const char *text, unsi
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end || !n || n > max) {
-		snprintf(why, why_cap, "%s %s: give a number from 1 to %u", option, text, max);
+		snprintf(why, why_cap, "%s %.100s: give a number from 1 to %u", option, text, max);
 		return -EINVAL;
 	}
 	*out = (unsigned)n;
@@ -229,7 +229,7 @@ static int take(struct config *cfg, int opt, char *arg, char *why, size_t why_ca
 		cfg->memory_text = arg;
 		if (!size_parse(arg, &cfg->memory_bytes) && cfg->memory_bytes)
 			return 0;
-		snprintf(why, why_cap, "--memory %s: give a size, as in 256M", arg);
+		snprintf(why, why_cap, "--memory %.100s: give a size, as in 256M", arg);
 		return -EINVAL;
 	case OPT_STATE:
 		return take_dir(&cfg->state_dir, "--state", arg, why, why_cap);
@@ -238,12 +238,12 @@ static int take(struct config *cfg, int opt, char *arg, char *why, size_t why_ca
 	case OPT_ENGINE:
 		if (!engine_parse(arg, &cfg->engine))
 			return 0;
-		snprintf(why, why_cap, "--engine %s: give auto, io_uring or epoll", arg);
+		snprintf(why, why_cap, "--engine %.100s: give auto, io_uring or epoll", arg);
 		return -EINVAL;
 	case OPT_LOG_LEVEL:
 		if (!log_level_parse(arg, &cfg->log_level))
 			return 0;
-		snprintf(why, why_cap, "--log-level %s: give error, warn, info or debug", arg);
+		snprintf(why, why_cap, "--log-level %.100s: give error, warn, info or debug", arg);
 		return -EINVAL;
 	default: /* every option has its case */
 		return -EINVAL;

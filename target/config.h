@@ -10,11 +10,13 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#define TARGET_NAME_PREFIX "iqn.2026-11.io.ringlun:"
+
 enum {
 	CONFIG_MAX_LISTEN = 64,
 	CONFIG_MAX_ALLOW = 256,
 	CONFIG_NAME_BYTES = 128,
-	CONFIG_WHY_BYTES = 512,
+	CONFIG_WHY_BYTES = 960,	     /* a line of the log has no more */
 	CONFIG_MAX_LUN = 16383,	     /* of flat space addressing (SAM-5 4.7.5) */
 	CONFIG_MAX_SESSIONS = 65535, /* their handles have 16 bits, and 0 is none */
 };

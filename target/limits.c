@@ -19,18 +19,20 @@ enum {
 static int room(unsigned long *out, unsigned long *limit, char *why, size_t why_cap)
 {
 	int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	bool is_full = next < 0 && errno == EMFILE;
 	struct rlimit files;
 
-	if (next < 0 || getrlimit(RLIMIT_NOFILE, &files)) {
+	if ((next < 0 && !is_full) || getrlimit(RLIMIT_NOFILE, &files)) {
 		int rc = -errno;
 
 		snprintf(why, why_cap, "cannot tell how many files may be opened: %s",
 			 strerror(-rc));
 		return rc;
 	}
-	close(next);
+	if (!is_full)
+		close(next);
 	*limit = files.rlim_cur == RLIM_INFINITY ? INT32_MAX : (unsigned long)files.rlim_cur;
-	*out = *limit > (unsigned long)next ? *limit - (unsigned long)next : 0;
+	*out = !is_full && *limit > (unsigned long)next ? *limit - (unsigned long)next : 0;
 	return 0;
 }
 

@@ -64,6 +64,9 @@ static const char *way_out(int err)
 		return "this host has no such address (ip address shows those it has)";
 	case EACCES:
 		return "a port below 1024 needs root, or CAP_NET_BIND_SERVICE";
+	case EMFILE:
+		return "raise the limit of open files (ulimit -n, or LimitNOFILE= of a unit), or "
+		       "serve fewer volumes";
 	default:
 		return "give another address or port with --listen";
 	}

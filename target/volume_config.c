@@ -102,6 +102,8 @@ static bool name_is_good(const char *name)
 
 static const char *take_target(struct volume_config *v, const char *value)
 {
+	if (!strncmp(value, "iqn.", 4))
+		return "the end of the target's name alone, what follows " TARGET_NAME_PREFIX;
 	if (!name_is_good(value))
 		return "the end of the target's name: up to 127 of a-z, 0-9, '.', '-' and ':'";
 	strcpy(v->target, value);
@@ -158,8 +160,8 @@ static int take_key(struct volume_config *v, unsigned *seen, char *item, char *w
 		wanted = keys[i].take(v, value);
 		if (!wanted)
 			return 0;
-		snprintf(why, why_cap, "--volume %s: %s=%s is not right: give %s", v->name, item,
-			 value ? value : "", wanted);
+		snprintf(why, why_cap, "--volume %s: %s=%.160s is not right: give %s", v->name,
+			 item, value ? value : "", wanted);
 		return -EINVAL;
 	}
 	snprintf(why, why_cap,

@@ -12,6 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* By whatever names. */
+static bool is_same_file(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return !stat(path, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 /* Two disks of one identity are two paths to one disk for multipath, which mixes them. */
 static int check_unique(const struct volumes *vs, const struct volume *vol,
 			const struct config *cfg, char *why, size_t why_cap)
@@ -22,7 +30,7 @@ static int check_unique(const struct volumes *vs, const struct volume *vol,
 
 		if (memcmp(v->uuid, vol->uuid, sizeof(v->uuid)) != 0)
 			continue;
-		if (!strcmp(this->path, other->path) && !volume_is_made_up(this))
+		if (is_same_file(this->path, other->path))
 			snprintf(why, why_cap, "%s is served already, as volume %s; leave one out",
 				 this->path, other->name);
 		else

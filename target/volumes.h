@@ -6,8 +6,6 @@
 #include "target/iscsi/node.h"
 #include "target/scsi/scsi.h"
 
-#define TARGET_NAME_PREFIX "iqn.2026-11.io.ringlun:"
-
 struct volume {
 	uint8_t uuid[16];
 	struct scsi_lu *lu;

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,8 @@ static const struct mistake {
 
 	{ "--volume a,path=/x,target=", "target= is not right: give the end of the target's name" },
 	{ "--volume a,path=/x,target=A", "target=A is not right" },
+	{ "--volume a,path=/x,target=iqn.2026-11.io.ringlun:t",
+	  "give the end of the target's name alone, what follows iqn.2026-11.io.ringlun:" },
 	{ "--volume a,path=/x,lun=16384", "lun=16384 is not right: give a number from 0 to 16383" },
 	{ "--volume a,path=/x,lun=", "lun= is not right" },
 	{ "--volume a,path=/x,lun=-1", "lun=-1 is not right" },
@@ -144,6 +147,26 @@ static void long_values_leave_room_for_the_way_out(void **state)
 	strcpy(line + 1009, ",path=/x");
 	assert_int_equal(parse(&cfg, line, why, sizeof(why)), CONFIG_BAD);
 	assert_non_null(strstr(why, "up to 127"));
+	config_fini(&cfg);
+	strcpy(line, "--volume a,path=/x,lun=");
+	memset(line + 23, '9', 1500);
+	line[1523] = '\0';
+	assert_int_equal(parse(&cfg, line, why, sizeof(why)), CONFIG_BAD);
+	assert_non_null(strstr(why, "give a number from 0 to 16383"));
+	config_fini(&cfg);
+	strcpy(line, "--max-sessions ");
+	memset(line + 15, '9', 1500);
+	line[1515] = '\0';
+	assert_int_equal(parse(&cfg, line, why, sizeof(why)), CONFIG_BAD);
+	assert_non_null(strstr(why, "give a number from 1 to 65535"));
+	config_fini(&cfg);
+	/* names of 127 each */
+	snprintf(line, sizeof(line),
+		 "--volume %0127d,path=/x,target=%0127d,lun=1,shared "
+		 "--volume %0127d,path=/y,target=%0127d,lun=2",
+		 1, 9, 2, 9);
+	assert_int_equal(parse(&cfg, line, why, sizeof(why)), CONFIG_BAD);
+	assert_non_null(strstr(why, "to all its volumes or to none"));
 	config_fini(&cfg);
 }
 

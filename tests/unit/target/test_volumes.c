@@ -222,6 +222,11 @@ static void a_link_has_the_identity_of_its_file(void **state)
 	assert_int_equal(symlink("x.img", path), 0);
 	assert_int_equal(try(r, "a,path=%s/link.img", NULL), 0);
 	assert_false(is_there(r, "link.img.ringlun"));
+	/* whose identity must not be taken away from under it */
+	assert_int_equal(try(r, "a,path=%s/x.img", "b,path=%s/link.img"), -EEXIST);
+	assert_says(r, "link.img is served already, as volume a");
+	assert_int_equal(try(r, "a,path=%s/x.img", "b,path=%s/./x.img"), -EEXIST);
+	assert_says(r, "x.img is served already, as volume a");
 }
 
 static void the_runtime_folder_is_found_missing_first(void **state)
