@@ -22,8 +22,6 @@
 
 #include <errno.h>
 #include <liburing.h>
-#include <limits.h>
-#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,8 +31,6 @@ enum {
 	SQ_ENTRIES = 1024,
 	CQ_ENTRIES = 8192,
 	BUF_COUNT = 256, /* a power of two */
-	BUF_BYTES = 8192,
-	BUF_GROUP = 0,
 	REAP_BATCH = 64,
 	/* More than what callers put into the workers' hands at a time, which they bound
 	 * per volume (33: see backstore/disk.h), so that some hundred stalled volumes cannot
@@ -55,7 +51,7 @@ struct engine {
 	bool ending; /* it is not read again */
 	uint64_t now_ns;
 	struct io_uring_buf_ring *buf_ring;
-	uint8_t *bufs; /* BUF_COUNT of BUF_BYTES, touched when first used */
+	uint8_t *bufs; /* BUF_COUNT of URING_BUF_BYTES, touched when first used */
 };
 
 static struct engine *engine_of(struct io *io)
@@ -64,91 +60,6 @@ static struct engine *engine_of(struct io *io)
 }
 
 /* ── from ops to SQEs ─────────────────────────────────────────────────── */
-
-static void prep_disk(struct io_uring_sqe *sqe, const struct io_op *op)
-{
-	const struct iovec *iov = (const struct iovec *)(uintptr_t)op->b;
-	unsigned iovcnt = op->c >> 16, flags = op->c >> 8 & 0xff;
-	bool is_read = uring_kind(op) == URING_READ;
-
-	if (iovcnt == 1) { /* spares the kernel a copy of the array */
-		unsigned len = (unsigned)MIN(iov->iov_len, (size_t)INT_MAX & ~(size_t)4095);
-
-		io_uring_prep_rw(is_read ? IORING_OP_READ : IORING_OP_WRITE, sqe, op->res,
-				 iov->iov_base, len, op->a);
-	} else {
-		io_uring_prep_rw(is_read ? IORING_OP_READV : IORING_OP_WRITEV, sqe, op->res, iov,
-				 iovcnt, op->a);
-	}
-	if (flags & IO_NOWAIT)
-		sqe->rw_flags |= RWF_NOWAIT;
-	if (flags & IO_DSYNC && !is_read)
-		sqe->rw_flags |= RWF_DSYNC;
-	if (flags & IO_BLOCKS)
-		sqe->flags |= IOSQE_ASYNC;
-}
-
-static void prep_recv(struct io_uring_sqe *sqe, struct io_op *op)
-{
-	struct io_stream *s = container_of(op, struct io_stream, op);
-
-	if (uring_kind(op) == URING_RECV_EXACT) { /* into the owner's memory, all of it */
-		s->msg = (struct msghdr){ .msg_iov = s->iov };
-		s->msg.msg_iovlen = (size_t)stream_exact_rest(s, s->iov, ARRAY_SIZE(s->iov));
-		io_uring_prep_recvmsg(sqe, s->fd, &s->msg, MSG_WAITALL);
-		return;
-	}
-	if (uring_kind(op) == URING_RECV_MULTI)
-		io_uring_prep_recv_multishot(sqe, s->fd, NULL, 0, 0);
-	else
-		io_uring_prep_recv(sqe, s->fd, NULL, BUF_BYTES, 0);
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = BUF_GROUP;
-}
-
-static void prep(struct engine *e, struct io_uring_sqe *sqe, struct io_op *op)
-{
-	struct io_send *snd;
-
-	switch (uring_kind(op)) {
-	case URING_READ:
-	case URING_WRITE:
-		prep_disk(sqe, op);
-		break;
-	case URING_FDATASYNC:
-		io_uring_prep_fsync(sqe, op->res, IORING_FSYNC_DATASYNC);
-		break;
-	case URING_PUNCH:
-		io_uring_prep_fallocate(sqe, op->res, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					(off_t)op->a, (off_t)op->b);
-		break;
-	case URING_ZERO:
-		io_uring_prep_fallocate(sqe, op->res, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-					(off_t)op->a, (off_t)op->b);
-		break;
-	case URING_RECV_MULTI:
-	case URING_RECV_ONE:
-	case URING_RECV_EXACT:
-		prep_recv(sqe, op);
-		break;
-	case URING_SEND:
-		snd = container_of(op, struct io_send, op);
-		io_uring_prep_sendmsg(sqe, snd->fd, &snd->msg, MSG_WAITALL | MSG_NOSIGNAL);
-		break;
-	case URING_ACCEPT:
-		io_uring_prep_multishot_accept(sqe, container_of(op, struct io_listener, op)->fd,
-					       NULL, NULL, SOCK_CLOEXEC);
-		break;
-	case URING_CANCEL:
-		io_uring_prep_cancel64(sqe, op->a, 0);
-		sqe->user_data = 0;
-		return;
-	case URING_WAKE:
-		io_uring_prep_read(sqe, e->box.wake_fd, &e->wake_count, sizeof(e->wake_count), 0);
-		break;
-	}
-	sqe->user_data = (uintptr_t)op;
-}
 
 /* NULL: the SQ is full and the kernel would not take it. */
 static struct io_uring_sqe *get_sqe(struct engine *e)
@@ -167,7 +78,7 @@ void uring_start(struct io *io, struct io_op *op)
 	struct io_uring_sqe *sqe = list_empty(&e->backlog) ? get_sqe(e) : NULL;
 
 	if (sqe)
-		prep(e, sqe, op);
+		uring_prep(sqe, op);
 	else
 		list_add_tail(&e->backlog, &op->link);
 }
@@ -179,7 +90,7 @@ static void drain_backlog(struct engine *e)
 
 		if (!sqe)
 			return;
-		prep(e, sqe, list_entry(list_pop(&e->backlog), struct io_op, link));
+		uring_prep(sqe, list_entry(list_pop(&e->backlog), struct io_op, link));
 	}
 }
 
@@ -212,7 +123,7 @@ static void do_defer(struct io *io, struct io_op *op, int res)
 
 static void return_buf(struct engine *e, unsigned id)
 {
-	io_uring_buf_ring_add(e->buf_ring, e->bufs + (size_t)id * BUF_BYTES, BUF_BYTES,
+	io_uring_buf_ring_add(e->buf_ring, e->bufs + (size_t)id * URING_BUF_BYTES, URING_BUF_BYTES,
 			      (unsigned short)id, io_uring_buf_ring_mask(BUF_COUNT), 0);
 	io_uring_buf_ring_advance(e->buf_ring, 1);
 }
@@ -224,7 +135,7 @@ static void recv_complete(struct engine *e, struct io_stream *s, int res, unsign
 	const uint8_t *data = NULL;
 
 	if (flags & IORING_CQE_F_BUFFER)
-		data = e->bufs + (size_t)id * BUF_BYTES;
+		data = e->bufs + (size_t)id * URING_BUF_BYTES;
 	uring_stream_complete(s, res, flags & IORING_CQE_F_MORE, data);
 	if (data)
 		return_buf(e, id);
@@ -361,11 +272,11 @@ static void post(struct io *io, struct io_msg *m)
 /* One mapping: the ring's own pages, then the buffers, which stay untouched. */
 static const size_t buf_ring_bytes = BUF_COUNT * sizeof(struct io_uring_buf);
 static const size_t buf_map_bytes =
-	BUF_COUNT * sizeof(struct io_uring_buf) + (size_t)BUF_COUNT * BUF_BYTES;
+	BUF_COUNT * sizeof(struct io_uring_buf) + (size_t)BUF_COUNT * URING_BUF_BYTES;
 
 static int bufs_init(struct engine *e)
 {
-	struct io_uring_buf_reg reg = { .ring_entries = BUF_COUNT, .bgid = BUF_GROUP };
+	struct io_uring_buf_reg reg = { .ring_entries = BUF_COUNT, .bgid = URING_BUF_GROUP };
 	void *map = mmap(NULL, buf_map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 -1, 0);
 	int ret;
@@ -421,7 +332,7 @@ static void engine_free(struct io *io)
 			break;
 		reap(e);
 	}
-	io_uring_unregister_buf_ring(&e->ring, BUF_GROUP);
+	io_uring_unregister_buf_ring(&e->ring, URING_BUF_GROUP);
 	io_uring_queue_exit(&e->ring);
 	munmap(e->buf_ring, buf_map_bytes);
 	mailbox_fini(&e->box);
@@ -474,13 +385,15 @@ int io_uring_engine_new(struct io **out, unsigned index)
 		log_warn("io_uring: cannot raise the number of worker threads");
 	io_uring_register_ring_fd(&e->ring); /* saves a lookup per turn, where it can */
 	e->wake.c = URING_WAKE;
+	e->wake.res = e->box.wake_fd;
+	e->wake.a = (uintptr_t)&e->wake_count;
 	e->wake_armed = true;
 	uring_start(&e->io, &e->wake);
 	*out = &e->io;
 	return 0;
 
 fail_bufs:
-	io_uring_unregister_buf_ring(&e->ring, BUF_GROUP);
+	io_uring_unregister_buf_ring(&e->ring, URING_BUF_GROUP);
 	munmap(e->buf_ring, buf_map_bytes);
 fail_ring:
 	io_uring_queue_exit(&e->ring);

@@ -5,6 +5,13 @@
 
 #include "backstore/base/io.h"
 
+enum {
+	URING_BUF_BYTES = 8192, /* of one of the buffers that receives share */
+	URING_BUF_GROUP = 0,
+};
+
+struct io_uring_sqe;
+
 /* What an op asks for, in the low byte of op->c; all else about it: */
 enum uring_kind {
 	URING_READ,	  /* a offset, b iovecs, c also iovcnt and flags, res fd */
@@ -18,13 +25,16 @@ enum uring_kind {
 	URING_SEND,	  /* in the io_send around it */
 	URING_ACCEPT,	  /* in the io_listener around it */
 	URING_CANCEL,	  /* a the op to be cancelled */
-	URING_WAKE,	  /* the mailbox's eventfd */
+	URING_WAKE,	  /* res the mailbox's eventfd, a the place of its count */
 };
 
 static inline enum uring_kind uring_kind(const struct io_op *op)
 {
 	return (enum uring_kind)(op->c & 0xff);
 }
+
+/* Writes what @op asks for into @sqe. */
+void uring_prep(struct io_uring_sqe *sqe, struct io_op *op);
 
 /* Asks the kernel for what @op says, in the order of the calls. */
 void uring_start(struct io *io, struct io_op *op);
