@@ -1,6 +1,6 @@
-/* Placing: a connection goes to the reactor that had the fewest commands in the last second,
- * connections counted in, whatever its target, so that one busy volume with several
- * sessions uses all cores; and stays there. */
+/* Placing: a connection goes to the reactor that had the fewest commands since connections last
+ * came, a second ago or more, connections counted in, whatever its target, so that one busy volume
+ * with several sessions uses all cores; and stays there. */
 #include "target/placement.h"
 
 #include "backstore/base/log.h"
