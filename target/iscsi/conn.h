@@ -62,6 +62,8 @@ struct conn {
 	struct list parked; /* PDUs that came before their turn */
 	size_t parked_bytes;
 	unsigned nparked;
+	uint32_t parked_sn;  /* ExpCmdSN when their turns were last looked at, */
+	bool parked_skipped; /* and a number has been skipped since */
 
 	struct io_timer timer; /* login limit, then keep-alive, then linger */
 	uint64_t heard_ns;

@@ -211,14 +211,6 @@ int dispatch_run_pdu(struct conn *c)
 	return rc;
 }
 
-/* Nothing else lets a parked PDU's turn come; most would search them for nothing. */
-static bool moves_window(const struct conn *c)
-{
-	if (opcode(c) == ISCSI_TMF_REQ) /* parked_skip */
-		return true;
-	return table[opcode(c)].numbered && !(c->parser.bhs.opcode & ISCSI_IMMEDIATE);
-}
-
 /* --- digests ------------------------------------------------------------------------- */
 
 /* 7.8: what came is not used, and the initiator hears so. A Data-Out's task fails once all of its
@@ -349,7 +341,7 @@ int dispatch_pdu(struct pdu_rx *rx)
 		return c->closed ? -EPROTO : 0;
 	}
 	rc = dispatch_run_pdu(c);
-	if (!rc && !list_empty(&c->parked) && moves_window(c))
+	if (!rc && unlikely(!list_empty(&c->parked)))
 		rc = parked_replay(c);
 	return rc;
 }

@@ -3,7 +3,11 @@
  * Non-immediate PDUs are delivered in the order of CmdSN; one that comes early waits with its
  * data, in copy, for the gap to be filled (RFC 7143 4.2.2.1), and so do the Data-Outs of a
  * command that waits, and task management that is for all before it. On a single TCP connection no
- * real initiator leaves gaps, so that all of this may be slow. */
+ * real initiator leaves gaps but where a request was rejected, so that all of this may be slow.
+ *
+ * Data-Outs belong to the command with their tag that came last before them, and share its fate:
+ * they follow it when its turn comes, and go with it when it is aborted. By the tag alone they
+ * could end up in a later command that the initiator gave the same one. */
 #include "target/iscsi/parked.h"
 
 #include "target/iscsi/conn.h"
@@ -20,7 +24,8 @@ enum {
 struct parked {
 	struct list link;
 	bool forgotten; /* aborted: its turn passes, and nothing happens */
-	bool void_;	/* its number was another's: not even that */
+	bool void_;	/* its number was another's: not even that; or data of such a one */
+	bool free;	/* data whose command has had its turn */
 	struct bhs bhs;
 	uint32_t data_len;
 	uint8_t data[];
@@ -31,12 +36,18 @@ static bool is_command(const struct parked *p)
 	return (p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_SCSI_CMD;
 }
 
+static bool is_data(const struct parked *p)
+{
+	return (p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT;
+}
+
+/* One that will run. */
 static bool has(const struct conn *c, unsigned opcode, be32 itt)
 {
 	list_for_each (l, &c->parked) {
 		const struct parked *p = list_entry(l, struct parked, link);
 
-		if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == opcode &&
+		if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == opcode && !p->forgotten &&
 		    be32_get(p->bhs.itt) == be32_get(itt))
 			return true;
 	}
@@ -78,6 +89,8 @@ int parked_add(struct conn *c)
 		conn_close(c, "out of memory");
 		return -ENOMEM;
 	}
+	if (list_empty(&c->parked))
+		c->parked_sn = c->session->exp_cmd_sn;
 	p->bhs = rx->bhs;
 	p->data_len = rx->data_len;
 	c->parked_bytes += sizeof(*p) + rx->data_len;
@@ -180,14 +193,15 @@ void parked_skip(struct conn *c, uint32_t cmd_sn)
 	p->forgotten = true;
 	c->parked_bytes += sizeof(*p);
 	c->nparked++;
+	c->parked_skipped = true;
 	list_add(&c->parked, &p->link); /* before one of this number that has come already */
 }
 
 /* Whether its turn has come, or has passed: a second one of the same number. */
 static bool is_due(struct conn *c, struct parked *p)
 {
-	if ((p->bhs.opcode & ISCSI_OPCODE_MASK) == ISCSI_DATA_OUT)
-		return !parked_has(c, p->bhs.itt);
+	if (is_data(p))
+		return p->free;
 	if (p->bhs.opcode & ISCSI_IMMEDIATE) /* tmf_order */
 		return !sn_before(c->session->exp_cmd_sn, bhs_cmd_sn(&p->bhs));
 	switch (dispatch_take_turn(c, &p->bhs)) {
@@ -202,6 +216,23 @@ static bool is_due(struct conn *c, struct parked *p)
 	return true;
 }
 
+/* A command's turn has come: its data follow it. */
+static void free_data(struct conn *c, const struct parked *cmd)
+{
+	for (struct list *l = cmd->link.next; l != &c->parked; l = l->next) {
+		struct parked *p = list_entry(l, struct parked, link);
+
+		if (be32_get(p->bhs.itt) != be32_get(cmd->bhs.itt))
+			continue;
+		if (is_command(p)) /* what follows is that one's */
+			return;
+		if (!is_data(p))
+			continue;
+		p->free = true;
+		p->void_ = cmd->void_ || cmd->forgotten;
+	}
+}
+
 /* The first parked PDU whose turn has come, taken off the list; NULL: none. */
 static struct parked *next_in_order(struct conn *c)
 {
@@ -210,6 +241,8 @@ static struct parked *next_in_order(struct conn *c)
 
 		if (!is_due(c, p))
 			continue;
+		if (is_command(p))
+			free_data(c, p);
 		list_del(&p->link);
 		c->parked_bytes -= sizeof(*p) + p->data_len;
 		c->nparked--;
@@ -220,14 +253,21 @@ static struct parked *next_in_order(struct conn *c)
 
 int parked_replay(struct conn *c)
 {
-	struct pdu_rx saved = c->parser;
+	const struct session *s = c->session;
+	struct pdu_rx saved;
 	struct parked *p;
 	int rc = 0;
 
-	while (!rc && !c->last_pdu_queued && (p = next_in_order(c))) {
+	/* Nothing else lets a turn come; most PDUs would have all searched for nothing. */
+	if (s->exp_cmd_sn == c->parked_sn && !c->parked_skipped)
+		return 0;
+	saved = c->parser;
+	while (!rc && !c->closed && !c->last_pdu_queued && (p = next_in_order(c))) {
 		rc = replay(c, p);
 		free(p);
 	}
 	c->parser = saved;
+	c->parked_sn = s->exp_cmd_sn;
+	c->parked_skipped = false;
 	return rc;
 }

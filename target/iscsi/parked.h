@@ -5,12 +5,12 @@
 
 struct scsi_lu;
 
-/* A command with this tag waits: its Data-Outs wait behind it. */
+/* A command with this tag waits and will run: its Data-Outs wait behind it. */
 bool parked_has(const struct conn *c, be32 itt);
 /* The PDU whose header has just come: its data segment is received into a copy. Returns 0, or
  * negative after conn_close. */
 int parked_add(struct conn *c);
-/* Delivers those whose turn has come. */
+/* Delivers those whose turn has come. Returns as parked_add. */
 int parked_replay(struct conn *c);
 void parked_drop(struct conn *c);
 /* A command that waits for its turn will not run. False: there is none with this tag. */

@@ -5,7 +5,7 @@ import struct
 import time
 
 from iscsi_raw import (CMD_WRITE, DATA_OUT, FINAL, IMMEDIATE, NO_TAG, NOP_IN, NOP_OUT, SCSI_CMD,
-                       SIMPLE, TMF, Closed, pack, write10)
+                       SIMPLE, TMF, TMF_RSP, Closed, pack, write10)
 from rawtest import RawTest, main
 
 LBA = 900
@@ -79,6 +79,31 @@ class Floods(RawTest):
                     pass
                 s.sock.setblocking(True)
         self.assertLess(self.others_wait(attack), SLOW)
+
+    def cost(self, s, what):
+        """The least that 2000 requests to abort what is long over have taken."""
+        tmf = pack(TMF | IMMEDIATE, FINAL | 1, itt=7, rest=struct.pack(
+            ">IIII", 0x777777, s.cmd_sn, s.exp_stat_sn, s.cmd_sn - 1000 & NO_TAG))
+        least = SLOW * 100
+        for _ in range(3):
+            began = time.monotonic()
+            for _ in range(20):
+                s.send(tmf * 100)
+                for _ in range(100):
+                    self.assertEqual(s.next(60).opcode, TMF_RSP, what)
+            least = min(least, time.monotonic() - began)
+        return least
+
+    def test_11_5_1_requests_beside_much_that_waits_for_a_gap(self):
+        """None of them lets its turn come: not much more than without."""
+        s = self.session({"InitialR2T": "No"})
+        alone = self.cost(s, "alone")
+        itt = 0
+        for n in range(1, 120):
+            itt = s.scsi(write10(LBA, 8), 4096, CMD_WRITE | SIMPLE, cmd_sn=s.cmd_sn + n & NO_TAG)
+        for n in range(380):
+            s.data_out(itt, NO_TAG, 0, b"", n, final=False)
+        self.assertLess(self.cost(s, "beside"), 15 * alone)
 
 
 if __name__ == "__main__":
