@@ -170,8 +170,9 @@ int tmf_reset(struct conn *c, be32 itt, enum iscsi_tmf function, const struct tm
 
 	if (s->nresets < SESSION_MAX_RESETS)
 		r = calloc(1, sizeof(*r) + node->nreactors * sizeof(r->parts[0]));
-	if (!r)
+	if (!r) /* and nothing has ended */
 		return tmf_respond(c, itt, ISCSI_TMF_REJECTED);
+	tmf_abort(c, scope);
 	r->conn = c;
 	r->itt = itt;
 	r->function = function;

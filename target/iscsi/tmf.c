@@ -195,9 +195,9 @@ static int run(struct conn *c, const struct bhs_tmf_req *h, const struct functio
 		return tmf_respond(c, h->itt, abort_task(c, h));
 	if (!(f->flags & OF_SET))
 		return tmf_query(c, h, scope.lu);
-	tmf_abort(c, &scope);
 	if (f->flags & BY_REACTORS)
 		return tmf_reset(c, h->itt, function, &scope);
+	tmf_abort(c, &scope);
 	if (function == ISCSI_TMF_NEXUS_RESET)
 		return nexus_reset(c, h->itt);
 	return tmf_respond(c, h->itt, ISCSI_TMF_COMPLETE);

@@ -22,8 +22,8 @@ int tmf_respond_with(struct conn *c, be32 itt, enum iscsi_tmf_response response,
 		     const uint8_t info[static 3]);
 
 /* reset.c */
-/* CLEAR TASK SET and the resets, whose own session's tasks have been ended: reaches those of all
- * others, and answers. */
+/* CLEAR TASK SET and the resets: ends this session's tasks, reaches those of all others, and
+ * answers; or rejects, and does neither. */
 int tmf_reset(struct conn *c, be32 itt, enum iscsi_tmf function, const struct tmf_scope *scope);
 /* One with this tag is under way. */
 bool tmf_is_resetting(const struct session *s, be32 itt);

@@ -140,6 +140,40 @@ class Order(TmfTest):
         self.assertEqual(self.attention(self.s)[0], 0x29)
         self.s.ping()
 
+    def test_11_6_1_a_rejected_request_has_ended_nothing(self):
+        """More resets than may be under way, then a write, then one more."""
+        s, new = self.s, pattern(4 * self.bs, 44)
+        sn = s.take_cmd_sn(False)
+
+        def reset(itt):
+            return pack(TMF | IMMEDIATE, FINAL | LU_RESET, itt=itt,
+                        rest=struct.pack(">IIIII", NO_TAG, sn, s.exp_stat_sn, 0, 0))
+
+        last, write = s.new_itt(), s.new_itt()
+        s.send(b"".join(reset(s.new_itt()) for _ in range(40)) +
+               pack(0x01, WRITE, itt=write, rest=struct.pack(
+                   ">III", 4 * self.bs, sn, s.exp_stat_sn) +
+                   write10(LBA, 4).ljust(16, b"\0")) + reset(last))
+        r2t = response = None
+        while response is None:
+            pdu = s.next()
+            if pdu.opcode == R2T:
+                r2t = pdu
+            elif pdu.opcode == TMF_RSP and pdu.itt == last:
+                response = pdu.response
+        if response == COMPLETE:
+            self.skipTest("as many as that at once are done")
+        self.assertEqual(response, REJECTED)
+        self.assertIsNotNone(r2t, "the write was ended, and nobody was told")
+        s.burst(write, r2t.ttt, new, r2t.offset, r2t.length)
+        while True:
+            pdu = s.next()
+            if pdu.opcode == SCSI_RSP:
+                break
+        self.assertEqual((pdu.itt, pdu.status), (write, GOOD))
+        s.settle()
+        self.assertEqual(self.read_blocks(s, LBA, 4, self.bs), new)
+
 
 class Target(TmfTest):
     def test_11_5_1_target_warm_reset(self):
