@@ -55,9 +55,10 @@ int limits_settle(struct limits *out, const struct config *cfg, unsigned nreserv
 	if (out->sessions < MIN(cfg->max_sessions, MIN_SESSIONS)) {
 		snprintf(why, why_cap,
 			 "the limit of open files, %lu, leaves no room for sessions beside %u "
-			 "volume%s; raise it (ulimit -n, or LimitNOFILE= of a unit), or serve "
-			 "fewer volumes",
-			 limit, cfg->nvolumes, cfg->nvolumes == 1 ? "" : "s");
+			 "volume%s and %u reactor%s; raise it (ulimit -n, or LimitNOFILE= of a "
+			 "unit), serve fewer volumes, or give fewer --reactors",
+			 limit, cfg->nvolumes, cfg->nvolumes == 1 ? "" : "s", cfg->reactors,
+			 cfg->reactors == 1 ? "" : "s");
 		return -EMFILE;
 	}
 	log_warn("at most %u sessions and %u connections in all: the limit of open files, %lu, "

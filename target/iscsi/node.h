@@ -103,5 +103,5 @@ enum node_verdict iscsi_node_enter(struct iscsi_node *node, struct session *s, s
 				   char holder[static ISCSI_NAME_BYTES]);
 /* Harmless when it is not registered. */
 void iscsi_node_leave(struct iscsi_node *node, struct session *s);
-/* True where a session with this handle is open to this initiator. */
+/* True where a session has this handle, whoever's. */
 bool iscsi_node_has_tsih(struct iscsi_node *node, uint16_t tsih);
