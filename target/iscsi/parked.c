@@ -17,8 +17,10 @@
 #include <string.h>
 
 enum {
-	MAX_PARKED_BYTES = 4 << 20, /* of one connection */
-	MAX_PARKED_PDUS = 512,	    /* they are searched one by one */
+	MAX_PARKED_PDUS = 512,		 /* they are searched one by one */
+	MAX_PARKED_BYTES = 4 << 20,	 /* of one connection; */
+	FAIR_PARKED_BYTES = 128 << 10,	 /* no more than this, where all together have */
+	REACTOR_PARKED_BYTES = 32 << 20, /* so much */
 };
 
 struct parked {
@@ -76,13 +78,35 @@ bool parked_has_on(const struct conn *c, be32 itt, const uint8_t lun[8])
 	return false;
 }
 
+static bool may_park(const struct conn *c, size_t len)
+{
+	size_t bytes = c->parked_bytes + len;
+
+	return c->nparked < MAX_PARKED_PDUS && bytes <= MAX_PARKED_BYTES &&
+	       (bytes <= FAIR_PARKED_BYTES ||
+		c->reactor->parked_bytes + len <= REACTOR_PARKED_BYTES);
+}
+
+static void count(struct conn *c, const struct parked *p)
+{
+	c->parked_bytes += sizeof(*p) + p->data_len;
+	c->reactor->parked_bytes += sizeof(*p) + p->data_len;
+	c->nparked++;
+}
+
+static void uncount(struct conn *c, const struct parked *p)
+{
+	c->parked_bytes -= sizeof(*p) + p->data_len;
+	c->reactor->parked_bytes -= sizeof(*p) + p->data_len;
+	c->nparked--;
+}
+
 int parked_add(struct conn *c)
 {
 	struct pdu_rx *rx = &c->parser;
 	struct parked *p;
 
-	if (c->nparked >= MAX_PARKED_PDUS ||
-	    c->parked_bytes + rx->data_len + sizeof(*p) > MAX_PARKED_BYTES)
+	if (!may_park(c, sizeof(*p) + rx->data_len))
 		return conn_protocol_error(c, "too much data ahead of a missing CmdSN");
 	p = calloc(1, sizeof(*p) + rx->data_len);
 	if (!p) {
@@ -93,8 +117,7 @@ int parked_add(struct conn *c)
 		c->parked_sn = c->session->exp_cmd_sn;
 	p->bhs = rx->bhs;
 	p->data_len = rx->data_len;
-	c->parked_bytes += sizeof(*p) + rx->data_len;
-	c->nparked++;
+	count(c, p);
 	list_add_tail(&c->parked, &p->link);
 	rx->dst[0] = (struct iovec){ p->data, p->data_len };
 	rx->dst_cnt = p->data_len > 0;
@@ -105,10 +128,12 @@ void parked_drop(struct conn *c)
 {
 	struct list *l;
 
-	while ((l = list_pop(&c->parked)))
-		free(list_entry(l, struct parked, link));
-	c->parked_bytes = 0;
-	c->nparked = 0;
+	while ((l = list_pop(&c->parked))) {
+		struct parked *p = list_entry(l, struct parked, link);
+
+		uncount(c, p);
+		free(p);
+	}
 }
 
 bool parked_forget(struct conn *c, be32 itt)
@@ -191,8 +216,7 @@ void parked_skip(struct conn *c, uint32_t cmd_sn)
 	}
 	memcpy(&p->bhs, &h, sizeof(p->bhs));
 	p->forgotten = true;
-	c->parked_bytes += sizeof(*p);
-	c->nparked++;
+	count(c, p);
 	c->parked_skipped = true;
 	list_add(&c->parked, &p->link); /* before one of this number that has come already */
 }
@@ -244,8 +268,7 @@ static struct parked *next_in_order(struct conn *c)
 		if (is_command(p))
 			free_data(c, p);
 		list_del(&p->link);
-		c->parked_bytes -= sizeof(*p) + p->data_len;
-		c->nparked--;
+		uncount(c, p);
 		return p;
 	}
 	return NULL;

@@ -20,6 +20,7 @@ struct iscsi_reactor {
 	_Atomic unsigned nzombies; /* tasks that nobody waits for but the disk still has */
 	unsigned nrunning;	   /* tasks that the device server has, zombies among them */
 	size_t queued_bytes;	   /* of answers that are copies: pings, texts (conn_pdu) */
+	size_t parked_bytes;	   /* of PDUs before their turn */
 	struct list busy_units;	   /* those whose disks have writes of ours (scsi_cmd.busy) */
 	struct io_timer tick;	   /* looks for slow writes while anything runs */
 	bool draining, drain_ended;

@@ -68,11 +68,57 @@ static void a_crowd_that_asks_and_does_not_read(void **state)
 	stage_close(&s);
 }
 
+/* The same with what waits for a number that never comes. */
+static void a_crowd_that_leaves_gaps(void **state)
+{
+	enum { CROWD = 40, ASKS = 15, BYTES = 256 << 10 };
+	static struct stage s;
+	static struct ini crowd[CROWD];
+	static uint8_t much[BYTES];
+	struct bhs_nop_out gap = {
+		.opcode = ISCSI_NOP_OUT,
+		.flags = ISCSI_FINAL,
+		.itt = be32_of(ISCSI_NO_TAG),
+		.ttt = be32_of(ISCSI_NO_TAG),
+	};
+	unsigned closed = 0;
+
+	(void)state;
+	stage_open(&s, 1);
+	stage_login(&s);
+	for (unsigned k = 0; k < CROWD; k++) {
+		ini_init(&crowd[k], s.g.w, HOST, (uint8_t)(10 + k));
+		assert_true(rig_login(&s.g, &crowd[k], 0, 0));
+		ini_take_sn(&crowd[k]);
+		for (unsigned n = 0; n < ASKS; n++) /* 3.75 MiB */
+			ini_nop(&crowd[k], false, much, BYTES);
+		rig_pass(&s.g, 20 * RIG_MS);
+	}
+	rig_pass(&s.g, RIG_S);
+	for (unsigned k = 0; k < CROWD; k++)
+		closed += fake_sock_is_closed_by_server(crowd[k].k);
+	assert_in_range(closed, CROWD / 2, CROWD - 1); /* the first ones are within the limit */
+	assert_in_range(s.g.r[0]->parked_bytes, 16 << 20, 32 << 20);
+	/* a little may wait nevertheless */
+	gap.cmd_sn = be32_of(ini_take_sn(&s.good));
+	ini_nop(&s.good, false, s.data, 4096);
+	rig_pass(&s.g, RIG_S);
+	assert_int_equal(s.good.nops, 0);
+	ini_send_pdu(&s.good, &gap, NULL, 0);
+	assert_true(RIG_WAIT(&s.g, s.good.nops == 1, SOON));
+	for (unsigned k = 0; k < CROWD; k++)
+		ini_reset(&crowd[k]);
+	rig_pass(&s.g, RIG_S);
+	assert_int_equal(s.g.r[0]->parked_bytes, 0);
+	stage_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_beside_it_finds_room),
 		cmocka_unit_test(a_crowd_that_asks_and_does_not_read),
+		cmocka_unit_test(a_crowd_that_leaves_gaps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
