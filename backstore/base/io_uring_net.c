@@ -130,7 +130,7 @@ void uring_send(struct io *io MAYBE_UNUSED, struct io_send *s)
 	s->total = iov_bytes(s->msg.msg_iov, s->msg.msg_iovlen);
 	assert(s->total > 0 && s->total <= INT_MAX);
 	s->op.c = URING_SEND;
-	uring_start(s->io, &s->op);
+	uring_start_send(s->io, &s->op);
 }
 
 void uring_send_complete(struct io_send *s, int res)

@@ -39,6 +39,9 @@ void uring_prep(struct io_uring_sqe *sqe, struct io_op *op);
 /* Asks the kernel for what @op says, in the order of the calls. */
 void uring_start(struct io *io, struct io_op *op);
 
+/* The same for a send, at the end of this turn. */
+void uring_start_send(struct io *io, struct io_op *op);
+
 /* Asks it to end @target, by means of @cancel_op, whose link is initialised. That
  * may be reused at once: an older request of it has become pointless. No answer. */
 void uring_start_cancel(struct io *io, struct io_op *cancel_op, struct io_op *target);

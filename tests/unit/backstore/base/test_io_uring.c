@@ -68,14 +68,20 @@ static void a_short_send_is_continued(void **state)
 				{ buf + 1000, 60000 },
 				{ buf + 61000, TOTAL - 61000 } };
 	struct send_result x = { .snd.done = send_done };
+	struct send_result other = { .snd.done = send_done };
+	struct iovec byte = { buf, 1 };
 	struct reader rd = { .total = TOTAL };
-	int fds[2];
+	int fds[2], others[2];
 	void *ok;
 
 	fill_bytes(buf, 0, TOTAL);
 	unix_pair(fds);
+	unix_pair(others);
+	/* two of them: both through the ring */
 	io_send(r->io, &x.snd, fds[0], iov, 3);
+	io_send(r->io, &other.snd, others[0], &byte, 1);
 	turn_for(r, 2);
+	assert_int_equal(other.res, 1);
 	io_cancel(r->io, &x.snd.op);
 	turn_for(r, 2);
 	assert_int_equal(x.calls, 0);
@@ -88,7 +94,60 @@ static void a_short_send_is_continued(void **state)
 	assert_non_null(ok);
 	close(fds[0]);
 	close(fds[1]);
+	close(others[0]);
+	close(others[1]);
 	free(buf);
+}
+
+/* A send alone in its turn leaves in that turn, and its answer costs none; but sends that follow
+ * from sends do not keep the ring from being looked at. */
+struct send_chain {
+	struct send_result x;
+	struct io *io;
+	struct iovec v;
+	int fd;
+	unsigned sent;
+};
+
+static void chain_sent(struct io_send *s, int res)
+{
+	struct send_chain *c = container_of(s, struct send_chain, x.snd);
+
+	assert_int_equal(res, 1);
+	c->sent++;
+	c->v.iov_len = 1; /* lent, and taken off */
+	io_send(c->io, &c->x.snd, c->fd, &c->v, 1);
+}
+
+static void a_send_alone_is_made_at_once(void **state)
+{
+	struct rig *r = *state;
+	uint8_t byte = 7;
+	struct send_chain c = { .x.snd.done = chain_sent, .io = r->io, .v = { &byte, 1 } };
+	struct sink k;
+	int fds[2], in[2];
+
+	unix_pair(fds);
+	unix_pair(in);
+	c.fd = fds[0];
+	k = sink_of(in[0]);
+	io_stream_start(r->io, &k.s);
+	turn_for(r, 1);
+	put_bytes(in[1], 0, 10);
+	io_send(r->io, &c.x.snd, c.fd, &c.v, 1);
+	assert_int_equal(io_turn(r->io, true), 0);
+	assert_int_equal(c.sent, 1);
+	assert_int_equal(k.pos, 0);
+	assert_int_equal(io_turn(r->io, true), 0);
+	assert_int_equal(k.pos, 10);
+	c.x.snd.done = send_done;
+	TURN_UNTIL(r, c.x.calls);
+	io_stream_stop(&k.s);
+	TURN_UNTIL(r, k.ends);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(in[i]);
+	}
 }
 
 /* io_free ends the engine's own requests, whatever state they are in. */
@@ -117,6 +176,7 @@ int main(void)
 		cmocka_unit_test(cancel_recalls_a_waiting_read),
 		cmocka_unit_test(exact_pieces_go_straight_to_their_place),
 		cmocka_unit_test(a_short_send_is_continued),
+		cmocka_unit_test(a_send_alone_is_made_at_once),
 		cmocka_unit_test(engines_come_and_go),
 	};
 
