@@ -71,6 +71,7 @@ int disk_finish(struct backstore **out, const struct bs_spec *spec, const struct
 	};
 	int rc;
 
+	nowait_prepare(found->fd);
 	if (p.keeps_nowait)
 		p.size_now = !strcmp(p.type, "block") ? shrink_device_size : shrink_file_size;
 	direct_choose(&direct, spec, p.fd);

@@ -3,8 +3,11 @@
 
 #include "backstore/base/compiler.h"
 
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -40,4 +43,16 @@ bool nowait_is_kept(int fd)
 bool dsync_is_kept(int fd)
 {
 	return is_known(fd);
+}
+
+void nowait_prepare(int fd)
+{
+	struct fiemap whole_map = { .fm_length = 1, .fm_flags = FIEMAP_FLAG_CACHE };
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || fstatfs(fd, &fs))
+		return;
+	if ((unsigned long)fs.f_type == EXT4_SUPER_MAGIC)
+		(void)ioctl(fd, FS_IOC_FIEMAP, &whole_map);
 }

@@ -281,6 +281,7 @@ def crash(run):
     run.program(os.path.join(folder, "replay"), *(["--full"] if run.full else []),
                 seconds=60 * MINUTE)
     run.program(os.path.join(folder, "zombie"))
+    run.program(os.path.join(folder, "cold"))
     run.program(os.path.join(folder, "tmf"))
     run.program(os.path.join(folder, "memory"))
 
