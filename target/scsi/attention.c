@@ -7,7 +7,10 @@ enum { DEPTH_ONE = 1 << 4, DEPTH_MORE = 2 << 4 }; /* UADE DEPTH */
 
 bool scsi_target_has(const struct scsi_target *t, const struct scsi_lu *lu)
 {
-	for (unsigned i = 0; lu && i < t->nlus; i++)
+	/* A reset asks for each command of the server: most units have but one LUN. */
+	if (!lu || lu->nluns <= 1 || lu->target == t)
+		return lu && lu->target == t;
+	for (unsigned i = 0; i < t->nlus; i++)
 		if (t->lus[i] == lu)
 			return true;
 	return false;

@@ -33,6 +33,9 @@ struct scsi_lu {
 	pthread_mutex_t nexus_lock;
 	struct list nexuses; /* nexus_lun.link */
 
+	unsigned nluns;			  /* that it stands behind */
+	const struct scsi_target *target; /* of the first of them */
+
 	unsigned nreactors;
 	struct lu_reactor *reactors;
 };

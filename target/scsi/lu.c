@@ -136,6 +136,8 @@ int scsi_target_add(struct scsi_target *t, unsigned lun, struct scsi_lu *lu)
 	if (reach(t, lun + 1))
 		return -ENOMEM;
 	t->lus[t->nlus++] = lu;
+	if (!lu->nluns++)
+		lu->target = t;
 	t->places[lun] = (uint16_t)t->nlus;
 	return 0;
 }

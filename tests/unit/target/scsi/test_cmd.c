@@ -308,6 +308,25 @@ static void attentions_are_told_and_stay(void **state)
 	rig_expect_sense(&c, KEY_UNIT_ATTENTION, 0x2903);
 }
 
+/* A unit of one target, then of two. */
+static void targets_know_their_units(void **state)
+{
+	struct rig *r = *state;
+	struct scsi_target *second, *third;
+
+	assert_int_equal(scsi_target_new(&second), 0);
+	assert_int_equal(scsi_target_new(&third), 0);
+	for (unsigned has = 0; has < 2; has++) {
+		assert_true(scsi_target_has(r->target, r->lu));
+		assert_int_equal(scsi_target_has(second, r->lu), has);
+		assert_false(scsi_target_has(third, r->lu));
+		if (!has)
+			assert_int_equal(scsi_target_add(second, 7, r->lu), 0);
+	}
+	scsi_target_free(second);
+	scsi_target_free(third);
+}
+
 static void attention_spares_one(void **state)
 {
 	struct rig *r = *state;
@@ -466,6 +485,7 @@ int main(void)
 		T(no_unit_still_answers_some),
 		T(attentions_by_priority),
 		T(attentions_are_told_and_stay),
+		T(targets_know_their_units),
 		T(attention_spares_one),
 		T(new_nexus_has_power_on),
 		T(attention_does_not_stop_some),
