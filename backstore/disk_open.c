@@ -71,7 +71,11 @@ int disk_finish(struct backstore **out, const struct bs_spec *spec, const struct
 	};
 	int rc;
 
-	nowait_prepare(found->fd);
+	if (nowait_prepare(p.fd) && p.keeps_nowait)
+		log_info("%s: each reading counts as an access, as the file is another user's; "
+			 "own it, or mount its file system with noatime, else a disk that stalls "
+			 "may hold up other volumes",
+			 spec->path);
 	if (p.keeps_nowait)
 		p.size_now = !strcmp(p.type, "block") ? shrink_device_size : shrink_file_size;
 	direct_choose(&direct, spec, p.fd);

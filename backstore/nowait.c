@@ -3,6 +3,8 @@
 
 #include "backstore/base/compiler.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
@@ -45,14 +47,21 @@ bool dsync_is_kept(int fd)
 	return is_known(fd);
 }
 
-void nowait_prepare(int fd)
+static bool is_ext4_file(int fd)
 {
-	struct fiemap whole_map = { .fm_length = 1, .fm_flags = FIEMAP_FLAG_CACHE };
 	struct statfs fs;
 	struct stat st;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || fstatfs(fd, &fs))
-		return;
-	if ((unsigned long)fs.f_type == EXT4_SUPER_MAGIC)
+	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
+	       (unsigned long)fs.f_type == EXT4_SUPER_MAGIC;
+}
+
+int nowait_prepare(int fd)
+{
+	struct fiemap whole_map = { .fm_length = 1, .fm_flags = FIEMAP_FLAG_CACHE };
+	int flags = fcntl(fd, F_GETFL);
+
+	if (is_ext4_file(fd))
 		(void)ioctl(fd, FS_IOC_FIEMAP, &whole_map);
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NOATIME) < 0 ? -errno : 0;
 }

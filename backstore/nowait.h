@@ -1,6 +1,8 @@
 /* Where RWF_NOWAIT and RWF_DSYNC can be trusted. */
 #pragma once
 
+#include "backstore/base/compiler.h"
+
 #include <stdbool.h>
 
 /* Some file systems take RWF_NOWAIT and wait all the same: FUSE asks its server for the file's
@@ -8,13 +10,19 @@
  * worker thread from the start, or a server that hangs would hang the loop. */
 bool nowait_is_kept(int fd);
 
-/* ext4 keeps the promise only for what is in memory of its map of the file: for the rest it reads
- * the disk, and waits. So all of the map is fetched before the first request; what is written later
- * adds to it. The kernel gives it up last when it is short of memory. Advice: an error here is met
- * again, and told, by whoever reads there. */
-void nowait_prepare(int fd);
-
 /* Nor is a direct RWF_DSYNC write durable everywhere: FUSE with FOPEN_DIRECT_IO tells its server
  * of the flag, who mostly ignores it, and sends no FSYNC; cifs sends the write and no more. There
  * a write has to be followed by an fdatasync. */
 bool dsync_is_kept(int fd);
+
+/* Two things that a read waits for whatever RWF_NOWAIT says. ext4 reads the disk for what is not in
+ * memory of its map of the file: so all of it is fetched before the first request; what is written
+ * later adds to it, and the kernel gives it up last when it is short of memory. (Advice: an error
+ * is met again, and told, by whoever reads there.) And where a read updates the file's access time,
+ * it may have to wait for the journal: so there are none of these.
+ * What a write waits for, the same way, is met by the epoll engine only, which leaves all writes to
+ * files to helper threads: tried through io_uring, ext4 updates the time of the last write, and
+ * waits where the journal is just being written.
+ *
+ * Returns 0, or -errno where access times go on: -EPERM, the file is another user's. */
+int nowait_prepare(int fd) MUST_CHECK;
