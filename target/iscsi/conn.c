@@ -246,7 +246,7 @@ void conn_release(struct conn *c)
 	parked_drop(c);
 	login_free(c);
 	text_reset(c);
-	free(c->staged);
+	dispatch_drop_staged(c);
 	if (c->session)
 		session_free(c->session);
 	logins_leave(&r->node->logins, c->source);

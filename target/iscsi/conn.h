@@ -45,7 +45,8 @@ struct conn {
 	struct task *rx_task; /* whose data segment is being received */
 	struct iovec exact_iov[PDU_RX_MAX_IOV];
 	size_t exact_len;
-	uint8_t *staged; /* data segment of a PDU that is no SCSI data */
+	uint8_t *staged; /* data segment of a PDU that is no SCSI data, */
+	uint32_t staged_bytes;
 	enum session_order rx_order;
 	bool rx_ended;
 
@@ -122,6 +123,7 @@ void conn_reject(struct conn *c, const struct bhs *bad, enum iscsi_reject reason
 /* Handlers of PDUs: return 0, or negative after conn_close. */
 int dispatch_header(struct pdu_rx *rx); /* dispatch.c */
 int dispatch_pdu(struct pdu_rx *rx);
+void dispatch_drop_staged(struct conn *c);
 /* Rejects the PDU; its CmdSN has not been received then (7.3), and the initiator fills the gap. */
 int dispatch_refuse(struct conn *c, enum iscsi_reject reason);
 int login_pdu(struct conn *c); /* login.c */

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 
 enum {
-	MAX_TEXT_BYTES = 64 << 10, /* of one Text PDU's data segment */
+	MAX_TEXT_BYTES = 64 << 10,	 /* of one Text PDU's data segment */
+	FAIR_STAGED_BYTES = 64 << 10,	 /* of any PDU; pings may have more, where all together */
+	REACTOR_STAGED_BYTES = 32 << 20, /* have no more than this */
 };
 
 static int stage(struct conn *c, uint32_t max)
@@ -23,20 +25,29 @@ static int stage(struct conn *c, uint32_t max)
 		return 0;
 	if (rx->data_len > max)
 		return conn_protocol_error(c, "data segment too long for this PDU");
+	if (rx->data_len > FAIR_STAGED_BYTES &&
+	    c->reactor->staged_bytes + rx->data_len > REACTOR_STAGED_BYTES) {
+		conn_close(c, "too many long pings are under way");
+		return -ENOMEM;
+	}
 	c->staged = malloc(rx->data_len);
 	if (!c->staged) {
 		conn_close(c, "out of memory");
 		return -ENOMEM;
 	}
+	c->staged_bytes = rx->data_len;
+	c->reactor->staged_bytes += c->staged_bytes;
 	rx->dst[0] = (struct iovec){ c->staged, rx->data_len };
 	rx->dst_cnt = 1;
 	return 0;
 }
 
-static void drop_staged(struct conn *c)
+void dispatch_drop_staged(struct conn *c)
 {
 	free(c->staged);
 	c->staged = NULL;
+	c->reactor->staged_bytes -= c->staged_bytes;
+	c->staged_bytes = 0;
 }
 
 static int stage_text(struct conn *c)
@@ -207,7 +218,7 @@ int dispatch_run_pdu(struct conn *c)
 {
 	int rc = table[opcode(c)].pdu(c);
 
-	drop_staged(c);
+	dispatch_drop_staged(c);
 	return rc;
 }
 
@@ -228,7 +239,7 @@ static int data_digest_error(struct conn *c)
 
 	log_warn("%s %s: data digest error in a PDU with opcode %#x%s", c->peer,
 		 c->session->initiator, opcode(c), hole ? ", the session ends" : "");
-	drop_staged(c);
+	dispatch_drop_staged(c);
 	conn_reject(c, h, ISCSI_REJECT_DATA_DIGEST);
 	if (c->closed)
 		return -EPROTO;
@@ -322,16 +333,16 @@ int dispatch_pdu(struct pdu_rx *rx)
 	if (unlikely(rx->data_corrupt) && !c->last_pdu_queued)
 		return data_digest_error(c);
 	if (c->last_pdu_queued || (conn_is_full_feature(c) && c->rx_order != SESSION_NOW)) {
-		drop_staged(c);
+		dispatch_drop_staged(c);
 		return 0;
 	}
 	if (!conn_is_full_feature(c)) {
 		rc = login_pdu(c);
-		drop_staged(c);
+		dispatch_drop_staged(c);
 		return rc;
 	}
 	if (opcode(c) == ISCSI_LOGIN_REQ) { /* its header came while the last one waited */
-		drop_staged(c);
+		dispatch_drop_staged(c);
 		return conn_protocol_error(c, "Login Request before the last one was answered");
 	}
 	if (!table[opcode(c)].pdu) {

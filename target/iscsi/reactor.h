@@ -21,6 +21,7 @@ struct iscsi_reactor {
 	unsigned nrunning;	   /* tasks that the device server has, zombies among them */
 	size_t queued_bytes;	   /* of answers that are copies: pings, texts (conn_pdu) */
 	size_t parked_bytes;	   /* of PDUs before their turn */
+	size_t staged_bytes;	   /* of texts and pings that are being received */
 	struct list busy_units;	   /* those whose disks have writes of ours (scsi_cmd.busy) */
 	struct io_timer tick;	   /* looks for slow writes while anything runs */
 	bool draining, drain_ended;

@@ -113,12 +113,52 @@ static void a_crowd_that_leaves_gaps(void **state)
 	stage_close(&s);
 }
 
+/* And with pings that never become whole: what is held for them until their time is over. */
+static void a_crowd_that_does_not_end_its_pings(void **state)
+{
+	enum { CROWD = 200, BYTES = 256 << 10 };
+	static struct stage s;
+	static struct ini crowd[CROWD];
+	static uint8_t much[BYTES];
+	const struct bhs_nop_out ping = {
+		.opcode = ISCSI_NOP_OUT | ISCSI_IMMEDIATE,
+		.flags = ISCSI_FINAL,
+		.data_len = be24_of(BYTES),
+		.itt = be32_of(1),
+		.ttt = be32_of(ISCSI_NO_TAG),
+	};
+	unsigned closed = 0;
+
+	(void)state;
+	stage_open(&s, 1);
+	stage_login(&s);
+	for (unsigned k = 0; k < CROWD; k++) {
+		ini_init(&crowd[k], s.g.w, HOST, (uint8_t)(10 + k));
+		assert_true(rig_login(&s.g, &crowd[k], 0, 0));
+		ini_send_raw(&crowd[k], &ping, sizeof(ping));
+		ini_send_raw(&crowd[k], much, BYTES - 1);
+		rig_pass(&s.g, 10 * RIG_MS);
+	}
+	for (unsigned k = 0; k < CROWD; k++)
+		closed += fake_sock_is_closed_by_server(crowd[k].k);
+	assert_in_range(closed, 1, CROWD / 2);
+	assert_in_range(s.g.r[0]->staged_bytes, 16 << 20, 32 << 20);
+	ini_nop(&s.good, true, s.data, 64 << 10);
+	assert_true(RIG_WAIT(&s.g, s.good.nops == 1, SOON));
+	for (unsigned k = 0; k < CROWD; k++)
+		ini_reset(&crowd[k]);
+	rig_pass(&s.g, RIG_S);
+	assert_int_equal(s.g.r[0]->staged_bytes, 0);
+	stage_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_beside_it_finds_room),
 		cmocka_unit_test(a_crowd_that_asks_and_does_not_read),
 		cmocka_unit_test(a_crowd_that_leaves_gaps),
+		cmocka_unit_test(a_crowd_that_does_not_end_its_pings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
