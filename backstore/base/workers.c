@@ -126,11 +126,17 @@ static void helper_work(struct workers *w, struct io_op *op)
 	tell(w);
 }
 
-/* Sleeps until there may be work: true. False: it is time to end. */
+static bool is_alone(const struct workers *w)
+{
+	return w->idle.next == w->idle.prev;
+}
+
+/* Sleeps until there may be work: true. False: it is time to end. The only idle one does not end:
+ * others may hang, and nobody new can be had. */
 static bool helper_idle(struct workers *w, struct helper *h)
 {
 	struct timespec until;
-	int rc = 0;
+	bool is_time = false;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += w->p.idle_ms / 1000;
@@ -141,9 +147,11 @@ static bool helper_idle(struct workers *w, struct helper *h)
 	}
 	h->woken = false;
 	list_add(&w->idle, &h->link);
-	while (!h->woken && !w->ending && !(rc == ETIMEDOUT && w->n > 1))
-		rc = w->n > 1 ? pthread_cond_timedwait(&h->wake, &w->lock, &until)
-			      : pthread_cond_wait(&h->wake, &w->lock);
+	while (!h->woken && !w->ending && (!is_time || is_alone(w)))
+		if (is_time)
+			pthread_cond_wait(&h->wake, &w->lock);
+		else
+			is_time = pthread_cond_timedwait(&h->wake, &w->lock, &until) == ETIMEDOUT;
 	if (!h->woken) {
 		list_del(&h->link);
 		return false;

@@ -2,8 +2,8 @@
  *
  * Made when there is work that nobody is free for, up to a very high number, so that
  * no number of calls that hang keeps another one waiting. Idle ones sleep, and end
- * after a while; the last one stays, so that there is somebody even where no more
- * threads may be made. */
+ * after a while; the last idle one stays, so that there is somebody even where others hang
+ * and no more threads may be made. */
 #pragma once
 
 #include "backstore/base/io.h"

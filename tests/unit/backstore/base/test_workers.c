@@ -189,6 +189,32 @@ static void a_lack_of_threads_passes(void **state)
 	workers_free(w);
 }
 
+/* The one that stays is one that is free: those that hang help nobody. */
+static void somebody_stays_beside_those_that_hang(void **state)
+{
+	struct rig *r = *state;
+	static struct op_result stuck[3], quick[2];
+	unsigned before = threads();
+	struct workers *w = pool(r, 100);
+
+	put(w, stuck, 3, 1);
+	await_running(r, 3);
+	put(w, quick, 2, 0);
+	check_done(r, quick, 2);
+	for (unsigned i = 0; i < 100 && threads() > before + 4; i++)
+		turn_for(r, 50);
+	turn_for(r, 3 * IDLE_MS);
+	assert_int_equal(threads(), before + 4);
+	atomic_store(&refuse_threads, UINT32_MAX);
+	put(w, quick, 2, 0);
+	check_done(r, quick, 2);
+	atomic_store(&refuse_threads, 0);
+	for (unsigned i = 0; i < 3; i++)
+		sem_post(&gate);
+	check_done(r, stuck, 3);
+	workers_free(w);
+}
+
 static void without_one_thread_there_is_no_pool(void **state)
 {
 	struct rig *r = *state;
@@ -224,6 +250,7 @@ int main(void)
 		cmocka_unit_test(short_calls_take_few_threads),
 		cmocka_unit_test(there_are_never_more_than_allowed),
 		cmocka_unit_test(a_lack_of_threads_passes),
+		cmocka_unit_test(somebody_stays_beside_those_that_hang),
 		cmocka_unit_test(without_one_thread_there_is_no_pool),
 		cmocka_unit_test(pools_come_and_go),
 	};
