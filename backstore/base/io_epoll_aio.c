@@ -19,6 +19,33 @@ struct aio {
 	struct iocb cbs[AIO_BATCH];
 };
 
+/* A filter of system calls may have the one and not the other; with nothing to do each of them is
+ * a question only. */
+static int ask_for_all(io_context_t ctx)
+{
+	struct io_event ev;
+	int rc = io_submit(ctx, 0, NULL);
+
+	return rc < 0 ? rc : io_getevents(ctx, 0, 1, &ev, NULL);
+}
+
+static int setup(struct aio *a, unsigned want)
+{
+	int rc = -ENOMEM;
+
+	for (a->room = want; a->room >= LEAST_ROOM; a->room /= 2) {
+		rc = io_setup((int)a->room, &a->ctx);
+		if (rc != -EAGAIN && rc != -ENOMEM)
+			break;
+	}
+	if (rc < 0)
+		return rc;
+	rc = ask_for_all(a->ctx);
+	if (rc < 0)
+		io_destroy(a->ctx);
+	return rc;
+}
+
 int aio_new(struct aio **out, unsigned want)
 {
 	struct aio *a = calloc(1, sizeof(*a));
@@ -32,11 +59,7 @@ int aio_new(struct aio **out, unsigned want)
 		free(a);
 		return rc;
 	}
-	for (a->room = want; a->room >= LEAST_ROOM; a->room /= 2) {
-		rc = io_setup((int)a->room, &a->ctx);
-		if (rc != -EAGAIN && rc != -ENOMEM)
-			break;
-	}
+	rc = setup(a, want);
 	if (rc < 0) {
 		close(a->bell_fd);
 		free(a);

@@ -252,10 +252,9 @@ static void tell_no_aio(const struct io *io, int rc)
 			"helper threads, which is slower; raise it: sysctl fs.aio-max-nr=1048576",
 			io->index);
 	else
-		log_warn(
-			"reactor %u: no asynchronous disk I/O here (io_setup: %s), so all its disk "
-			"requests go through helper threads, which is slower",
-			io->index, strerror(-rc));
+		log_warn("reactor %u: no asynchronous disk I/O here (libaio: %s), so all its disk "
+			 "requests go through helper threads, which is slower",
+			 io->index, strerror(-rc));
 }
 
 int epoll_disk_new(struct epoll_disk **out, struct io *io, int *bell_fd)

@@ -1,6 +1,6 @@
 /* Runs a program where the kernel refuses it some system calls, as container runtimes do with
  * seccomp:   refuse EPERM|ENOSYS|EACCES GROUP[,GROUP...] PROGRAM [ARGUMENT...]
- * Groups: io_uring, aio (libaio), pwait2 (epoll_pwait2). */
+ * Groups: io_uring, aio (libaio), submit and getevents (that part of it), pwait2 (epoll_pwait2). */
 #include "backstore/base/compiler.h"
 
 #include <errno.h>
@@ -20,6 +20,8 @@ static const struct group {
 } groups[] = {
 	{ "io_uring", { SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register } },
 	{ "aio", { SYS_io_setup, SYS_io_submit, SYS_io_getevents, SYS_io_destroy, SYS_io_cancel } },
+	{ "submit", { SYS_io_submit } },
+	{ "getevents", { SYS_io_getevents } },
 	{ "pwait2", { SYS_epoll_pwait2 } },
 };
 
