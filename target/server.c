@@ -12,6 +12,7 @@
 
 #include "backstore/backstore.h"
 #include "backstore/base/log.h"
+#include "backstore/base/signals.h"
 #include "target/iscsi/reactor.h"
 #include "target/limits.h"
 #include "target/placement.h"
@@ -197,7 +198,7 @@ static unsigned create_threads(struct server *s, int *error)
 	unsigned n = 0;
 
 	/* threads inherit the mask: signals are the main thread's */
-	sigfillset(&all);
+	signals_of_others(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (*error = 0; n < s->nthreads; n++) {
 		struct reactor_thread *t = &s->threads[n];

@@ -15,6 +15,7 @@
 
 #include "backstore/base/io_parts.h"
 #include "backstore/base/log.h"
+#include "backstore/base/signals.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -264,7 +265,7 @@ static int attr_init(pthread_attr_t *attr)
 
 	if (rc)
 		return -rc;
-	sigfillset(&all);
+	signals_of_others(&all);
 	rc = pthread_attr_setsigmask_np(attr, &all);
 	if (!rc)
 		rc = pthread_attr_setstacksize(attr, STACK_BYTES);
