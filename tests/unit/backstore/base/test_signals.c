@@ -1,8 +1,10 @@
 /* A thread's own faults reach whoever handles them; others' signals do not reach it. */
+#include "backstore/base/compiler.h"
 #include "backstore/base/signals.h"
 #include "tests/unit/backstore/base/unit.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
