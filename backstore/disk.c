@@ -1,10 +1,10 @@
 /* Requests on a file or a device.
  *
- *   direct       IO_NOWAIT ──ok──────────────▶ end       (file systems that keep its promise)
- *   read, write      │ -EAGAIN, short
+ *   read, direct IO_NOWAIT ──ok──────────────▶ end       (file systems that keep its promise)
+ *   write            │ -EAGAIN, short
  *                    ▼
- *   buffered  ──▶  lane (16 per volume and reactor) ──▶ again, may block ──▶ end
- *   write, discard, zeros
+ *   buffered or ─▶ lane (per volume and reactor) ──▶ again, may block ──▶ end
+ *   ext4's write, discard, zeros
  *
  *   flush     ──▶  syncer: no lane, because it must not wait behind stalled writes,
  *                  which it does not cover anyway
@@ -243,10 +243,23 @@ static void transfer_go(struct disk *d, struct bs_req *req, unsigned flags)
 			 flags | (is_dsync(d, req) ? IO_DSYNC : 0));
 }
 
+/* A read through the page cache begins its read-ahead whatever IO_NOWAIT says, and waits where the
+ * disk's queue is full: not beside several that wait for the disk already. */
+static bool would_fill_queue(struct disk *d, const struct bs_req *req)
+{
+	return d->buffered && lane_of(d, req)->running >= DISK_READ_LANE / 4;
+}
+
+static bool may_block(struct disk *d, const struct bs_req *req)
+{
+	if (atomic_load_explicit(&d->no_nowait, memory_order_relaxed))
+		return true;
+	return req->kind == BS_WRITE ? d->writes_block : would_fill_queue(d, req);
+}
+
 static void transfer_start(struct disk *d, struct bs_req *req)
 {
-	if ((d->buffered && req->kind == BS_WRITE) ||
-	    atomic_load_explicit(&d->no_nowait, memory_order_relaxed))
+	if (may_block(d, req))
 		disk_enter_lane(d, req);
 	else
 		transfer_go(d, req, IO_NOWAIT);
@@ -328,12 +341,13 @@ int disk_new(struct backstore **out, const struct disk_params *p)
 	d->fd = p->fd;
 	d->buffered = p->buffered;
 	d->writethrough = p->writethrough;
+	d->writes_block = p->buffered || !p->keeps_nowait_writes;
 	d->dsyncs = p->keeps_dsync && !p->buffered;
 	atomic_init(&d->no_nowait, !p->keeps_nowait);
 	d->punch_bytes = MAX(p->punch_bytes, p->block_bytes);
 	d->reactors = p->reactors;
 	for (unsigned i = 0; i < p->reactors; i++) {
-		lane_init(&d->lanes[i].writes, DISK_WRITE_LANE);
+		lane_init(&d->lanes[i].writes, p->buffered ? DISK_READ_LANE : DISK_WRITE_LANE);
 		lane_init(&d->lanes[i].reads, DISK_READ_LANE);
 	}
 	syncer_init(&d->syncer, d->fd, d->name, p->latch, p->latched, disk_end, synced);

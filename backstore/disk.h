@@ -8,8 +8,8 @@
 enum {
 	/* At the kernel's workers at once, per volume and reactor. The engine's pool
 	 * must be larger than the sum for the volumes that may stall together. */
-	DISK_WRITE_LANE = 16,
-	DISK_READ_LANE = 16,
+	DISK_WRITE_LANE = 32, /* direct ones, on ext4 all of them: a session's usual depth */
+	DISK_READ_LANE = 16,  /* and writes through the page cache, which take turns anyway */
 };
 
 struct disk_params {
@@ -19,7 +19,8 @@ struct disk_params {
 	uint64_t size_bytes;
 	uint32_t block_bytes, physical_bytes, align_bytes, discard_bytes;
 	uint32_t punch_bytes;	  /* pieces not aligned to it are zeroed by writing */
-	bool keeps_nowait;	  /* IO_NOWAIT never blocks here: see nowait.h */
+	bool keeps_nowait;	  /* IO_NOWAIT never blocks here: see nowait.h; */
+	bool keeps_nowait_writes; /* nor for writes */
 	bool keeps_dsync;	  /* a direct IO_DSYNC write is durable */
 	shrink_size_fn *size_now; /* NULL: only a read finds out that it has shrunk */
 	bool buffered, writethrough, read_only, rotational;

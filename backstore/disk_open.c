@@ -59,6 +59,7 @@ int disk_finish(struct backstore **out, const struct bs_spec *spec, const struct
 		.name = spec->path,
 		.fd = found->fd,
 		.keeps_nowait = nowait_is_kept(found->fd),
+		.keeps_nowait_writes = nowait_is_kept_for_writes(found->fd),
 		.keeps_dsync = dsync_is_kept(found->fd),
 		.size_bytes = found->size_bytes,
 		.physical_bytes = found->physical_bytes,

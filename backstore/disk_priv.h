@@ -24,7 +24,8 @@ struct disk {
 	int fd;
 	char *name;
 	bool buffered, writethrough;
-	bool dsyncs; /* IO_DSYNC makes a write durable */
+	bool writes_block; /* whatever IO_NOWAIT says */
+	bool dsyncs;	   /* IO_DSYNC makes a write durable */
 	uint32_t punch_bytes;
 	/* learned from refusals, written by any reactor: */
 	atomic_bool no_nowait, no_punch, no_zero;

@@ -42,11 +42,6 @@ bool nowait_is_kept(int fd)
 	return is_known(fd);
 }
 
-bool dsync_is_kept(int fd)
-{
-	return is_known(fd);
-}
-
 static bool is_ext4_file(int fd)
 {
 	struct statfs fs;
@@ -54,6 +49,16 @@ static bool is_ext4_file(int fd)
 
 	return !fstat(fd, &st) && S_ISREG(st.st_mode) && !fstatfs(fd, &fs) &&
 	       (unsigned long)fs.f_type == EXT4_SUPER_MAGIC;
+}
+
+bool nowait_is_kept_for_writes(int fd)
+{
+	return is_known(fd) && !is_ext4_file(fd);
+}
+
+bool dsync_is_kept(int fd)
+{
+	return is_known(fd);
 }
 
 int nowait_prepare(int fd)

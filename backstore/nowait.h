@@ -9,6 +9,10 @@
  * size first, network file systems their server. There every read and write has to go to a
  * worker thread from the start, or a server that hangs would hang the loop. */
 bool nowait_is_kept(int fd);
+/* ext4 keeps it for reads only: a write updates the file's time, at each tick of the clock, and
+ * waits for the journal where that is just being written, to a disk that may have stalled. The way
+ * through a worker thread costs half as much processor time again, and no throughput. */
+bool nowait_is_kept_for_writes(int fd);
 
 /* Nor is a direct RWF_DSYNC write durable everywhere: FUSE with FOPEN_DIRECT_IO tells its server
  * of the flag, who mostly ignores it, and sends no FSYNC; cifs sends the write and no more. There
@@ -20,9 +24,6 @@ bool dsync_is_kept(int fd);
  * later adds to it, and the kernel gives it up last when it is short of memory. (Advice: an error
  * is met again, and told, by whoever reads there.) And where a read updates the file's access time,
  * it may have to wait for the journal: so there are none of these.
- * What a write waits for, the same way, is met by the epoll engine only, which leaves all writes to
- * files to helper threads: tried through io_uring, ext4 updates the time of the last write, and
- * waits where the journal is just being written.
  *
  * Returns 0, or -errno where access times go on: -EPERM, the file is another user's. */
 int nowait_prepare(int fd) MUST_CHECK;

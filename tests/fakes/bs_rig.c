@@ -52,6 +52,7 @@ struct disk_params bs_rig_params(struct fake_file *f)
 		.discard_bytes = 4096,
 		.punch_bytes = 4096,
 		.keeps_nowait = true,
+		.keeps_nowait_writes = true,
 		.keeps_dsync = true,
 		.reactors = BS_RIG_REACTORS,
 		.latch = LATCH_NONE,

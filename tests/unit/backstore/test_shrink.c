@@ -196,7 +196,8 @@ static void a_device_without_room_is_asked_for_its_size(void **state)
 /* Those that wait in their lanes, or are at the disk, when another reactor meets the end. */
 static void what_is_under_way_is_not_answered_with_zeros(void **state)
 {
-	static struct bs_call writes[40], reads[40], meets;
+	enum { CALLS = 2 * DISK_WRITE_LANE };
+	static struct bs_call writes[CALLS], reads[CALLS], meets;
 	unsigned refused = 0;
 
 	(void)state;
@@ -208,14 +209,14 @@ static void what_is_under_way_is_not_answered_with_zeros(void **state)
 		assert_int_equal(call(&r, BS_WRITE, 0, 0, SIZE), 0);
 		r.f->size_bytes = END;
 		bs_call_start(&meets, r.bs, r.g.io[1], BS_READ, 0, END, back, 512);
-		for (unsigned i = 0; i < 40; i++) {
+		for (unsigned i = 0; i < CALLS; i++) {
 			uint64_t off = END + (1 + i) * 8192;
 
 			bs_call_start(&writes[i], r.bs, r.g.io[0], BS_WRITE, 0, off, buf, 4096);
 			bs_call_start(&reads[i], r.bs, r.g.io[0], BS_READ, 0, off, back, 4096);
 		}
 		fake_world_run(r.g.w);
-		for (unsigned i = 0; i < 40; i++) {
+		for (unsigned i = 0; i < CALLS; i++) {
 			assert_true(writes[i].done && reads[i].done);
 			refused += writes[i].res == -EIO;
 		}

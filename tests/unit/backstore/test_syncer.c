@@ -182,7 +182,8 @@ static void a_sync_without_room_ends_writing(void **state)
 
 static void those_who_wait_in_the_lane_fail_with_the_latch(void **state)
 {
-	static struct bs_call c[40], flush;
+	enum { WRITES = 3 * DISK_WRITE_LANE };
+	static struct bs_call c[WRITES], flush;
 	unsigned failed = 0;
 	struct backstore *bs;
 	struct fake_file *f;
@@ -195,15 +196,15 @@ static void those_who_wait_in_the_lane_fail_with_the_latch(void **state)
 	f->nowait = FAKE_NOWAIT_EAGAIN;
 	fake_world_knobs(g.w)->latency_min_ns = fake_world_knobs(g.w)->latency_max_ns = 100000;
 	f->sync_errno = EIO;
-	for (unsigned i = 0; i < 40; i++)
-		bs_call_start(&c[i], bs, g.io[0], BS_WRITE, 0, i * 4096, buf, 4096);
+	for (unsigned i = 0; i < WRITES; i++)
+		bs_call_start(&c[i], bs, g.io[0], BS_WRITE, 0, i % 32 * 4096, buf, 4096);
 	bs_call_start(&flush, bs, g.io[0], BS_FLUSH, 0, 0, NULL, 0);
 	fake_world_run(g.w);
-	for (unsigned i = 0; i < 40; i++) {
+	for (unsigned i = 0; i < WRITES; i++) {
 		assert_true(c[i].done && (c[i].res == 0 || c[i].res == -EIO));
 		failed += c[i].res != 0;
 	}
-	assert_true(failed >= 40 - 2 * DISK_WRITE_LANE);
+	assert_true(failed >= WRITES - 2 * DISK_WRITE_LANE);
 	assert_int_equal(flush.res, -EIO);
 	bs_close(bs);
 	bs_rig_fini(&g);
