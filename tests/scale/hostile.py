@@ -3,6 +3,7 @@
 Asserted: no error, no lost or wrong byte, no command that takes more than BOUND_S. Medians with and
 without the attack are printed, and judged by people."""
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -149,6 +150,7 @@ def attack(port, kinds):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with Crowd(port) as crowd:
+        crowd.numbers = itertools.count(10000)  # no victim's ISID: they would take its place
         peers = [(crowd.add(kind), kind) for kind in kinds for _ in range(ATTACKS[kind])]
         while True:
             crowd.turn(0.01)
