@@ -346,7 +346,7 @@ struct fake_world *fake_world_new(uint64_t seed)
 	w->knobs = (struct fake_knobs){
 		.latency_min_ns = 1000,
 		.latency_max_ns = 1000000,
-		.workers = 32,
+		.workers = 64,
 		.fail_at = UINT64_MAX,
 		.fail_errno = EIO,
 		.crash_at = UINT64_MAX,

@@ -27,7 +27,7 @@ struct fake_knobs {
 	 * messages take time, and overtake nothing but other reactors' work */
 	unsigned nap_permille;
 	/* Operations without IO_NOWAIT, fdatasyncs and space operations hold one of
-	 * this many workers of their io, as in the kernel: the next one waits. 32. */
+	 * this many workers of their io, as in the kernel: the next one waits. 64. */
 	unsigned workers;
 	/* This operation from now (0 = the next; disk operations, sends, deliveries
 	 * and accepts count) fails once; UINT64_MAX = none. */

@@ -189,6 +189,7 @@ static void workers_are_few_and_a_stall_holds_them(void **state)
 
 	(void)state;
 	fake_file_stall(g.f);
+	fake_world_knobs(g.w)->workers = 32;
 	for (unsigned i = 0; i < 32; i++) {
 		r[i] = (struct result){ .op.done = on_done };
 		io_write(g.io, &r[i].op, g.fd, &iov, 1, i * 512, 0);
