@@ -41,8 +41,11 @@ int conn_connect(const struct options *o)
 	for (a = list; a && fd < 0; a = a->ai_next) {
 		fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
 		ret = errno;
-		if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
-			ret = errno;
+		if (fd < 0)
+			continue;
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+		if (connect(fd, a->ai_addr, a->ai_addrlen) < 0) {
+			ret = errno == EINPROGRESS ? ETIMEDOUT : errno;
 			close(fd);
 			fd = -1;
 		}
@@ -53,7 +56,7 @@ int conn_connect(const struct options *o)
 			strerror(ret));
 		return -ret;
 	}
-	/* the timeout is for the blocking part; a ring asks without */
+	/* the timeouts are for the blocking part; a ring asks without */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	return fd;
@@ -113,10 +116,10 @@ int conn_set_range(struct conn *c)
 
 	if (slots < need) {
 		fprintf(stderr,
-			"load: %llu bytes are too few for %u connections of depth %u with blocks "
+			"load: %llu bytes are too few for %u connection%s of depth %u with blocks "
 			"of %llu: lower them, or raise --range\n",
-			(unsigned long long)range, o->connections, o->depth,
-			(unsigned long long)o->block_bytes);
+			(unsigned long long)range, o->connections, o->connections == 1 ? "" : "s",
+			o->depth, (unsigned long long)o->block_bytes);
 		return -EINVAL;
 	}
 	c->picker.random = o->random;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -111,8 +112,9 @@ static int refused(const struct iscsi_conn *ic, const char *what, const struct a
 
 	if (a->status == STATUS_CHECK)
 		iscsi_sense_text(a->sense + 2, len, text, sizeof(text));
-	fprintf(stderr, "load: connection %u: LUN %u: %s: status 0x%02x %s\n", ic->base.index,
-		ic->base.run->opt->lun, what, (unsigned)a->status, text);
+	fprintf(stderr, "load: connection %u: LUN %u: %s: status 0x%02x %s%s\n", ic->base.index,
+		ic->base.run->opt->lun, what, (unsigned)a->status, text,
+		strstr(text, "5/25/00") ? ": the target has no such LUN" : "");
 	return -EIO;
 }
 

@@ -95,6 +95,9 @@ static int recv_header(struct iscsi_conn *ic, struct bhs *bhs)
 		if (ret == 0 && !iscsi_digest_ok(digest, crc32c_add(CRC32C_START, bhs, 48)))
 			return broken(ic, "a wrong header digest");
 	}
+	/* RFC 7143 11.2.1.2: all that targets send has this bit; a web server's "HTTP" has not */
+	if (ret == 0 && !(bhs->opcode & 0x20))
+		return broken(ic, "what is no answer of iSCSI: is this an iSCSI target's port?");
 	if (ret == 0 && bhs->ahs_words)
 		return broken(ic, "an additional header segment");
 	return ret;

@@ -126,19 +126,21 @@ static int start_thread(struct worker *w)
 	const struct options *o = w->run->opt;
 	pthread_attr_t attr;
 	cpu_set_t cpus;
-	int ret;
+	int cpu = -1, ret;
 
 	pthread_attr_init(&attr);
 	if (o->cpu_count) {
+		cpu = o->cpus[w->index % o->cpu_count];
 		CPU_ZERO(&cpus);
-		CPU_SET((unsigned)o->cpus[w->index % o->cpu_count], &cpus);
+		CPU_SET((unsigned)cpu, &cpus);
 		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
 	}
 	ret = pthread_create(&w->thread, &attr, worker_main, w);
 	pthread_attr_destroy(&attr);
-	if (ret)
-		fprintf(stderr, "load: cannot start a thread%s: %s\n",
-			o->cpu_count ? " on that processor (--cpus)" : "", strerror(ret));
+	if (ret == EINVAL && cpu >= 0)
+		fprintf(stderr, "load: --cpus: processor %d is none that this may run on\n", cpu);
+	else if (ret)
+		fprintf(stderr, "load: cannot start a thread: %s\n", strerror(ret));
 	return ret;
 }
 

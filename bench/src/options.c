@@ -76,7 +76,7 @@ static int parse_seconds(const char *what, const char *text, double *out)
 	errno = 0;
 	s = strtod(text, &end);
 	if (((*text < '0' || *text > '9') && *text != '.') || *end || errno || !(s >= 0 && s < 1e6))
-		return bad(what, text, "seconds, as in 5 or 0.5");
+		return bad(what, text, "seconds below 1000000, as in 5 or 0.5");
 	*out = s;
 	return 0;
 }
@@ -153,56 +153,67 @@ static int parse_cpus(struct options *o, const char *list)
 	return 0;
 }
 
-/* Splits HOST[:PORT] or [HOST]:PORT at the start of @text; what follows it, or NULL. */
-static const char *parse_host(struct options *o, const char *text, const char *default_port)
+/* What else could have been there, part by part. */
+static const char want_url[] = "iscsi://HOST:PORT/IQN/LUN or tcp://HOST:PORT";
+static const char want_host[] = "a HOST, an address of IPv6 as in [::1]";
+static const char want_port[] = "a PORT from 1 to 65535";
+static const char want_iqn[] = "the target's name (IQN) after the host, of at most 223 bytes";
+static const char want_lun[] = "a LUN from 0 to 16383 at the end, not encoded";
+
+/* Splits HOST[:PORT] or [HOST]:PORT at the start of *@text, which moves behind it. NULL, or
+ * what was wanted. */
+static const char *parse_host(struct options *o, const char **text, const char *default_port)
 {
-	bool bracket = *text == '[';
-	size_t len = strcspn(text += bracket, bracket ? "]" : ":/");
+	bool bracket = **text == '[';
+	const char *at = *text + bracket;
+	size_t len = strcspn(at, bracket ? "]" : ":/");
 	unsigned port;
 
 	if (len == 0 || len >= sizeof(o->host))
-		return NULL;
-	memcpy(o->host, text, len);
+		return want_host;
+	memcpy(o->host, at, len);
 	o->host[len] = '\0';
-	text += len;
-	if (bracket && *text++ != ']')
-		return NULL;
+	at += len;
+	if (bracket && *at++ != ']')
+		return want_host;
 	snprintf(o->port, sizeof(o->port), "%s", default_port);
-	if (*text == ':') {
-		len = strcspn(++text, "/");
+	if (*at == ':') {
+		len = strcspn(++at, "/");
 		if (len >= sizeof(o->port))
-			return NULL;
-		memcpy(o->port, text, len);
+			return want_port;
+		memcpy(o->port, at, len);
 		o->port[len] = '\0';
-		text += len;
+		at += len;
 	}
-	return parse_number(o->port, 1, 65535, &port) ? NULL : text;
+	*text = at;
+	return parse_number(o->port, 1, 65535, &port) ? want_port : NULL;
 }
 
-int options_parse_url(struct options *o, const char *url)
+const char *options_parse_url(struct options *o, const char *url)
 {
-	const char *rest, *slash;
+	const char *rest = url, *slash, *wanted;
 	size_t len;
 
 	o->url = url;
 	o->is_tcp = strncmp(url, "tcp://", 6) == 0;
-	if (o->is_tcp) {
-		rest = parse_host(o, url + 6, "");
-		return rest && (!*rest || strcmp(rest, "/") == 0) ? 0 : -EINVAL;
-	}
-	if (strncmp(url, "iscsi://", 8) != 0)
-		return -EINVAL;
-	rest = parse_host(o, url + 8, "3260");
-	if (!rest || *rest++ != '/')
-		return -EINVAL;
+	if (!o->is_tcp && strncmp(url, "iscsi://", 8) != 0)
+		return want_url;
+	rest += o->is_tcp ? 6 : 8;
+	wanted = parse_host(o, &rest, o->is_tcp ? "" : "3260");
+	if (wanted)
+		return wanted;
+	if (o->is_tcp)
+		return *rest && strcmp(rest, "/") != 0 ? want_url : NULL;
+	if (*rest++ != '/')
+		return want_iqn;
 	slash = strchr(rest, '/');
 	len = slash ? (size_t)(slash - rest) : strlen(rest);
 	if (len == 0 || len >= sizeof(o->iqn))
-		return -EINVAL;
+		return want_iqn;
 	memcpy(o->iqn, rest, len);
 	o->iqn[len] = '\0';
 	o->lun = 0;
-	return slash ? parse_number(slash + 1, 0, 16383, &o->lun) : 0;
+	return slash && parse_number(slash + 1, 0, 16383, &o->lun) ? want_lun : NULL;
 }
 
 enum {
@@ -307,6 +318,7 @@ static int check(struct options *o)
 
 int options_parse(struct options *o, int argc, char **argv)
 {
+	const char *wanted;
 	int which, ret;
 
 	*o = (struct options){
@@ -329,12 +341,13 @@ int options_parse(struct options *o, int argc, char **argv)
 	if (o->help)
 		return 0;
 	if (optind + 1 != argc) {
-		fprintf(stderr, "load: expected one URL (--help)\n");
+		if (optind < argc)
+			return bad("argument", argv[optind + 1], "one URL");
+		fprintf(stderr, "load: expected a URL, %s (--help)\n", want_url);
 		return -EINVAL;
 	}
-	if (options_parse_url(o, argv[optind]))
-		return bad("URL", argv[optind], "iscsi://HOST:PORT/IQN/LUN or tcp://HOST:PORT");
-	return check(o);
+	wanted = options_parse_url(o, argv[optind]);
+	return wanted ? bad("URL", argv[optind], wanted) : check(o);
 }
 
 void options_fini(struct options *o)

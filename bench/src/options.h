@@ -37,7 +37,8 @@ struct options {
 int options_parse(struct options *o, int argc, char **argv) MUST_CHECK;
 void options_fini(struct options *o);
 
-/* iscsi://HOST[:PORT]/IQN[/LUN] or tcp://HOST:PORT. @url is borrowed. Returns 0 or -EINVAL. */
-int options_parse_url(struct options *o, const char *url) MUST_CHECK;
+/* iscsi://HOST[:PORT]/IQN[/LUN] or tcp://HOST:PORT. @url is borrowed. Returns NULL, or what was
+ * expected in the place of what is wrong. */
+const char *options_parse_url(struct options *o, const char *url) MUST_CHECK;
 
 extern const char options_usage[];

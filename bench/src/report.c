@@ -54,17 +54,25 @@ static void latency_table(const struct hist *h)
 	printf("  max %.1f us\n", us(h->max));
 }
 
+static void rate_table(const struct counts *c, double seconds)
+{
+	printf("rate     %.0f IOPS, %.1f MB/s\n", per((double)c->latency_ns.count, seconds),
+	       per((double)c->bytes, seconds) / 1e6);
+	latency_table(&c->latency_ns);
+	printf("load     %.2f us of CPU per I/O, %.0f %% of a processor\n", cpu_us_per_io(c),
+	       per((double)c->cpu_ns, seconds) / 1e7);
+}
+
 void report_table(const struct options *o, const struct counts *c, double seconds)
 {
 	printf("%s\n", o->url);
 	printf("%s %s, blocks of %llu bytes, %u connection%s x depth %u, %.2f s\n", o->op,
 	       o->random ? "rand" : "seq", (unsigned long long)o->block_bytes, o->connections,
 	       o->connections == 1 ? "" : "s", o->depth, seconds);
-	printf("rate     %.0f IOPS, %.1f MB/s\n", per((double)c->latency_ns.count, seconds),
-	       per((double)c->bytes, seconds) / 1e6);
-	latency_table(&c->latency_ns);
-	printf("load     %.2f us of CPU per I/O, %.0f %% of a processor\n", cpu_us_per_io(c),
-	       per((double)c->cpu_ns, seconds) / 1e7);
+	if (c->latency_ns.count)
+		rate_table(c, seconds);
+	else
+		printf("rate     no I/O was done\n");
 	if (o->verify)
 		printf("verified %.1f MB\n", (double)c->verified_bytes / 1e6);
 	if (c->busy)

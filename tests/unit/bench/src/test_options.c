@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct {
-	const char *url, *host, *port, *iqn; /* host NULL: refused; iqn NULL: tcp */
+	const char *url, *host, *port, *iqn; /* iqn NULL: tcp; host NULL: refused, for @port */
 	unsigned lun;
 } urls[] = {
 	{ "iscsi://127.0.0.1:3261/iqn.2026-11.io.ringlun:a/0", "127.0.0.1", "3261",
@@ -15,20 +15,20 @@ static const struct {
 	{ "iscsi://[::1]:99/iqn.x:y/300", "::1", "99", "iqn.x:y", 300 },
 	{ "tcp://127.0.0.1:80", "127.0.0.1", "80", NULL, 0 },
 	{ "tcp://[::1]:80/", "::1", "80", NULL, 0 },
-	{ "tcp://127.0.0.1", NULL, NULL, NULL, 0 },
-	{ "tcp://127.0.0.1:80/x", NULL, NULL, NULL, 0 },
-	{ "http://127.0.0.1:80", NULL, NULL, NULL, 0 },
-	{ "iscsi://127.0.0.1:3261", NULL, NULL, NULL, 0 },
-	{ "iscsi://127.0.0.1:3261/", NULL, NULL, NULL, 0 },
-	{ "iscsi://127.0.0.1:0/iqn.x:y", NULL, NULL, NULL, 0 },
-	{ "iscsi://127.0.0.1:65536/iqn.x:y", NULL, NULL, NULL, 0 },
-	{ "iscsi:///iqn.x:y/0", NULL, NULL, NULL, 0 },
-	{ "iscsi://[::1/iqn.x:y/0", NULL, NULL, NULL, 0 },
-	{ "iscsi://h/iqn.x:y/x", NULL, NULL, NULL, 0 },
-	{ "iscsi://h/iqn.x:y/16384", NULL, NULL, NULL, 0 },
-	{ "iscsi://h/iqn.x:y/1/2", NULL, NULL, NULL, 0 },
-	{ "iscsi://h/iqn.x:y/", NULL, NULL, NULL, 0 },
-	{ "", NULL, NULL, NULL, 0 },
+	{ "tcp://127.0.0.1", NULL, "PORT from 1", NULL, 0 },
+	{ "tcp://127.0.0.1:80/x", NULL, "tcp://", NULL, 0 },
+	{ "http://127.0.0.1:80", NULL, "iscsi://", NULL, 0 },
+	{ "iscsi://127.0.0.1:3261", NULL, "IQN", NULL, 0 },
+	{ "iscsi://127.0.0.1:3261/", NULL, "IQN", NULL, 0 },
+	{ "iscsi://127.0.0.1:0/iqn.x:y", NULL, "PORT from 1", NULL, 0 },
+	{ "iscsi://127.0.0.1:65536/iqn.x:y", NULL, "65535", NULL, 0 },
+	{ "iscsi:///iqn.x:y/0", NULL, "a HOST", NULL, 0 },
+	{ "iscsi://[::1/iqn.x:y/0", NULL, "a HOST", NULL, 0 },
+	{ "iscsi://h/iqn.x:y/x", NULL, "a LUN", NULL, 0 },
+	{ "iscsi://h/iqn.x:y/16384", NULL, "16383", NULL, 0 },
+	{ "iscsi://h/iqn.x:y/1/2", NULL, "a LUN", NULL, 0 },
+	{ "iscsi://h/iqn.x:y/", NULL, "a LUN", NULL, 0 },
+	{ "", NULL, "iscsi://", NULL, 0 },
 };
 
 static void test_urls(void **state)
@@ -36,11 +36,13 @@ static void test_urls(void **state)
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(urls); i++) {
 		struct options o = { .lun = 77 };
-		int ret = options_parse_url(&o, urls[i].url);
+		const char *wanted = options_parse_url(&o, urls[i].url);
 
-		if ((ret == 0) != (urls[i].host != NULL))
-			fail_msg("\"%s\": %d", urls[i].url, ret);
-		if (ret)
+		if ((wanted == NULL) != (urls[i].host != NULL))
+			fail_msg("\"%s\": %s", urls[i].url, wanted ? wanted : "taken");
+		if (wanted && !strstr(wanted, urls[i].port))
+			fail_msg("\"%s\": expected %s", urls[i].url, wanted);
+		if (wanted)
 			continue;
 		assert_string_equal(o.host, urls[i].host);
 		assert_string_equal(o.port, urls[i].port);
