@@ -73,9 +73,11 @@ def draw(path, results):
         grid[0][column].legend([pyplot.Rectangle((0, 0), 1, 1, color=colours[name])
                                 for name in targets], targets, fontsize=7, ncol=2)
     machine = results["machine"]
+    rounds, seconds = results["options"]["rounds"], results["options"]["seconds"]
     figure.suptitle(f"{machine['cpu']}, {machine['cpus']} cores, Linux {machine['kernel']}, "
-                    f"ringlun {machine['ringlun']}; medians of {results['options']['rounds']} "
-                    f"rounds of {results['options']['seconds']:g} s", fontsize=10)
+                    f"ringlun {machine['ringlun']}; " + (f"medians of {rounds} rounds"
+                                                         if rounds > 1 else "one round")
+                    + f" of {seconds:g} s", fontsize=10)
     figure.tight_layout(rect=(0, 0, 1, 0.97))
     figure.savefig(path, dpi=100, format="png")
     pyplot.close(figure)

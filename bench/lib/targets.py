@@ -265,7 +265,9 @@ class Peer(Target):
         if (group or groups[0]) not in groups:
             raise ValueError(f"{group!r} is none of {', '.join(groups)}")
         if not (parts[1].isdecimal() and 0 < int(parts[1]) < 65536):
-            raise ValueError(f"PORT {parts[1]!r} is no port number")
+            raise ValueError(f"PORT {parts[1]!r} is none of 1..65535")
+        if not parts[2]:
+            raise ValueError(f"{text!r} has no IQN: COMMAND,PORT,IQN,LUN")
         if not (parts[3].isdecimal() and int(parts[3]) < 256):
             raise ValueError(f"LUN {parts[3]!r} is none of 0..255")
         super().__init__(name, group or groups[0], "its own", iqn=parts[2], lun=int(parts[3]))
