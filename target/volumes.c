@@ -149,8 +149,8 @@ static int open_volume(struct volumes *vs, const struct config *cfg, struct iscs
 		snprintf(why, why_cap, "%s", strerror(-rc));
 		return rc;
 	}
-	log_info("volume " TARGET_NAME_PREFIX "%s LUN %u: %s, %llu bytes%s", v->target, v->lun,
-		 v->path, (unsigned long long)scsi_lu_backstore(vol->lu)->size_bytes,
+	log_info("volume %s: " TARGET_NAME_PREFIX "%s LUN %u: %s, %llu bytes%s", v->name, v->target,
+		 v->lun, v->path, (unsigned long long)scsi_lu_backstore(vol->lu)->size_bytes,
 		 v->read_only ? ", read-only" : "");
 	return 0;
 }
