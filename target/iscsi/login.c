@@ -184,8 +184,10 @@ static int enter(struct conn *c)
 			 c->session->target->name, holder);
 		return fail(c, ISCSI_LOGIN_FORBIDDEN, why);
 	case NODE_FULL:
-		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES,
-			    "as many sessions are open as may be (--max-sessions)");
+		snprintf(why, sizeof(why),
+			 "%u sessions are open, as many as may be (--max-sessions)",
+			 c->reactor->node->max_sessions);
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, why);
 	case NODE_ENTERED:
 		break;
 	}
@@ -359,10 +361,13 @@ int login_pdu(struct conn *c)
 	c->login->request = *h;
 	if (status != ISCSI_LOGIN_SUCCESS)
 		return fail(c, status, why);
-	if (c->one_too_many)
-		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES,
-			    "too many connections of this address have not logged in "
-			    "(--max-logins-per-address)");
+	if (c->one_too_many) {
+		snprintf(why_buf, sizeof(why_buf),
+			 "more than %u connections of this address have not logged in "
+			 "(--max-logins-per-address)",
+			 c->reactor->node->logins.max);
+		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, why_buf);
+	}
 	if (collect(c->login, c->staged, c->parser.data_len))
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "too much login text");
 	if (h->flags & ISCSI_CONTINUE) { /* 6.2: an empty answer asks for the rest */
