@@ -16,6 +16,7 @@ from matplotlib import pyplot  # noqa: E402  (after the backend is chosen)
 MEASURES = (("IOPS per CPU second", lambda row: row["iops_per_cpu_s"]),
             ("IOPS", lambda row: row["iops"]),
             ("latency µs: p50, and p99 above it", lambda row: row["latency_us"]["p50"]))
+LEGEND_COLUMNS = 4
 # a family of targets has one colour, in shades
 FAMILIES = {"ringlun": "Blues", "tgt": "Oranges", "istgt": "Reds", "bare": "Greys", "fio": "Greens"}
 
@@ -51,7 +52,7 @@ def bars(axes, rows, targets, cases, colours, measure):
     axes.set_yscale("log")
     # whole decades: where a bar begins says nothing on such an axis
     axes.set_ylim(bottom=10 ** math.floor(math.log10(axes.get_ylim()[0])))
-    axes.set_ylabel(f"{title} (log)")
+    axes.set_ylabel(f"{title} (log{', line: min..max' if title == 'IOPS' else ''})")
     axes.set_xticks(range(len(cases)), cases, rotation=30, ha="right", fontsize=8)
     axes.grid(axis="y", which="both", alpha=0.3, linewidth=0.5)
     axes.set_axisbelow(True)
@@ -69,9 +70,13 @@ def draw(path, results):
         cases = list(dict.fromkeys(row["case"] for row in here))
         for line, measure in enumerate(MEASURES):
             bars(grid[line][column], here, targets, cases, colours, measure)
-        grid[0][column].set_title(f"{group}: {results['groups'][group]}", fontsize=10)
+        lines = -(-len(targets) // LEGEND_COLUMNS)
+        # above the axes: a legend within hides bars
+        grid[0][column].set_title(f"{group}: {results['groups'][group]}", fontsize=10,
+                                  pad=10 + 13 * lines)
         grid[0][column].legend([pyplot.Rectangle((0, 0), 1, 1, color=colours[name])
-                                for name in targets], targets, fontsize=7, ncol=2)
+                                for name in targets], targets, fontsize=8, frameon=False,
+                               ncol=LEGEND_COLUMNS, loc="lower center", bbox_to_anchor=(0.5, 1))
     machine = results["machine"]
     rounds, seconds = results["options"]["rounds"], results["options"]["seconds"]
     figure.suptitle(f"{machine['cpu']}, {machine['cpus']} cores, Linux {machine['kernel']}, "
