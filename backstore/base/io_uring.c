@@ -33,7 +33,7 @@ enum {
 	BUF_COUNT = 256, /* a power of two */
 	REAP_BATCH = 64,
 	/* More than what callers put into the workers' hands at a time, which they bound
-	 * per volume (33: see backstore/disk.h), so that some hundred stalled volumes cannot
+	 * per volume (its lanes, see backstore/disk.h), so that some hundred stalled volumes cannot
 	 * take the worker another one's flush needs. They are made when there is work. */
 	IO_WORKERS = 16384,
 };

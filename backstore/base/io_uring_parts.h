@@ -1,5 +1,5 @@
-/* Between the parts of the io_uring engine: io_uring.c turns ops into requests to
- * the kernel and answers into calls; io_uring_net.c knows what a stream, a send or a
+/* Between the parts of the io_uring engine: io_uring.c hands ops to the kernel, in the words
+ * of io_uring_prep.c, and turns answers into calls; io_uring_net.c knows what a stream, a send or a
  * listener does next, io_uring_disk.c what a disk operation is. For them only. */
 #pragma once
 
