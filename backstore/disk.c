@@ -247,7 +247,7 @@ static void transfer_go(struct disk *d, struct bs_req *req, unsigned flags)
  * disk's queue is full: not beside several that wait for the disk already. */
 static bool would_fill_queue(struct disk *d, const struct bs_req *req)
 {
-	return d->buffered && lane_of(d, req)->running >= DISK_READ_LANE / 4;
+	return d->buffered && lane_of(d, req)->running >= DISK_LANE / 4;
 }
 
 static bool may_block(struct disk *d, const struct bs_req *req)
@@ -347,8 +347,8 @@ int disk_new(struct backstore **out, const struct disk_params *p)
 	d->punch_bytes = MAX(p->punch_bytes, p->block_bytes);
 	d->reactors = p->reactors;
 	for (unsigned i = 0; i < p->reactors; i++) {
-		lane_init(&d->lanes[i].writes, p->buffered ? DISK_READ_LANE : DISK_WRITE_LANE);
-		lane_init(&d->lanes[i].reads, DISK_READ_LANE);
+		lane_init(&d->lanes[i].writes, p->buffered ? DISK_LANE : DISK_DIRECT_WRITE_LANE);
+		lane_init(&d->lanes[i].reads, DISK_LANE);
 	}
 	syncer_init(&d->syncer, d->fd, d->name, p->latch, p->latched, disk_end, synced);
 	shrink_init(&d->shrink, d->name, p->size_bytes, d->fd, p->size_now);

@@ -8,8 +8,8 @@
 enum {
 	/* At the kernel's workers at once, per volume and reactor. The engine's pool
 	 * must be larger than the sum for the volumes that may stall together. */
-	DISK_WRITE_LANE = 32, /* direct ones, on ext4 all of them: a session's usual depth */
-	DISK_READ_LANE = 16,  /* and writes through the page cache, which take turns anyway */
+	DISK_LANE = 16, /* reads; writes through the page cache, which take turns anyway */
+	DISK_DIRECT_WRITE_LANE = 32, /* on ext4 all of them: a session's usual depth */
 };
 
 struct disk_params {

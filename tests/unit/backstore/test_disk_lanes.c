@@ -38,14 +38,14 @@ static void a_stalled_file_holds_up_no_other(void **state)
 	other = fake_file_new(g.w, SIZE);
 	other_bs = bs_rig_disk(other);
 	f->nowait = FAKE_NOWAIT_EAGAIN;
-	fake_world_knobs(g.w)->workers = DISK_WRITE_LANE + DISK_READ_LANE + 2;
+	fake_world_knobs(g.w)->workers = DISK_DIRECT_WRITE_LANE + DISK_LANE + 2;
 	fake_file_stall(f);
 	for (unsigned i = 0; i < 128; i++)
 		bs_call_start(&writes[i], bs, g.io[0], BS_WRITE, 0, i * 4096, buf, 4096);
 	for (unsigned i = 0; i < 40; i++)
 		bs_call_start(&reads[i], bs, g.io[0], BS_READ, 0, i * 4096, back + i * 4096, 4096);
 	fake_world_run(g.w);
-	assert_int_equal(f->punted, DISK_WRITE_LANE + DISK_READ_LANE);
+	assert_int_equal(f->punted, DISK_DIRECT_WRITE_LANE + DISK_LANE);
 	assert_int_equal(bs_call(&g, other_bs, BS_WRITE, 0, 0, buf, 4096), 0);
 	assert_int_equal(bs_call(&g, other_bs, BS_FLUSH, 0, 0, NULL, 0), 0);
 	/* nor does a flush of the same one need a place in the lane */
@@ -60,7 +60,7 @@ static void a_stalled_file_holds_up_no_other(void **state)
 		assert_true(writes[i].done && writes[i].res == 0);
 	for (unsigned i = 0; i < 40; i++)
 		assert_true(reads[i].done && reads[i].res == 0);
-	assert_true(f->punted_max <= DISK_WRITE_LANE + DISK_READ_LANE + 1);
+	assert_true(f->punted_max <= DISK_DIRECT_WRITE_LANE + DISK_LANE + 1);
 	bs_close(other_bs);
 	end(&g, bs);
 }
@@ -123,8 +123,8 @@ static void where_nowait_is_not_kept_all_goes_to_workers(void **state)
 		bs_call_start(&c[i], bs, g.io[0], i % 2 ? BS_WRITE : BS_READ, 0, i * 4096,
 			      buf + i * 4096, 4096);
 	fake_world_run(g.w);
-	assert_int_equal(f->punted, DISK_WRITE_LANE + DISK_READ_LANE);
-	assert_int_equal(f->reads + f->writes, DISK_WRITE_LANE + DISK_READ_LANE);
+	assert_int_equal(f->punted, DISK_DIRECT_WRITE_LANE + DISK_LANE);
+	assert_int_equal(f->reads + f->writes, DISK_DIRECT_WRITE_LANE + DISK_LANE);
 	fake_file_release(f);
 	fake_world_run(g.w);
 	assert_int_equal(f->reads + f->writes, 64);
@@ -163,7 +163,7 @@ static void where_dsync_is_not_kept_fua_is_a_write_and_a_sync(void **state)
 /* ext4: a write waits for the journal whatever IO_NOWAIT says, a read does not. */
 static void where_nowait_is_kept_for_reads_only_writes_use_the_lane(void **state)
 {
-	static struct bs_call writes[DISK_WRITE_LANE + 8];
+	static struct bs_call writes[DISK_DIRECT_WRITE_LANE + 8];
 	struct disk_params p;
 	struct backstore *bs;
 	struct fake_file *f;
@@ -182,7 +182,7 @@ static void where_nowait_is_kept_for_reads_only_writes_use_the_lane(void **state
 		bs_call_start(&writes[i], bs, g.io[0], BS_WRITE, i % 2 ? BS_FUA : 0, i * 4096, buf,
 			      4096);
 	fake_world_run(g.w);
-	assert_int_equal(f->punted, DISK_WRITE_LANE);
+	assert_int_equal(f->punted, DISK_DIRECT_WRITE_LANE);
 	fake_file_release(f);
 	fake_world_run(g.w);
 	for (unsigned i = 0; i < ARRAY_SIZE(writes); i++)
@@ -218,13 +218,13 @@ static void buffered_reads_are_not_tried_beside_several_that_wait(void **state)
 		bs_call_start(&c[i], bs, g.io[0], BS_READ, 0, i * 4096, back, 4096);
 		fake_world_run(g.w);
 	}
-	assert_int_equal(f->punted, DISK_READ_LANE);
-	assert_int_equal(f->reads, DISK_READ_LANE / 4 + DISK_READ_LANE);
+	assert_int_equal(f->punted, DISK_LANE);
+	assert_int_equal(f->reads, DISK_LANE / 4 + DISK_LANE);
 	fake_file_release(f);
 	fake_world_run(g.w);
 	for (unsigned i = 0; i < ARRAY_SIZE(c); i++)
 		assert_true(c[i].done && c[i].res == 0);
-	assert_int_equal(f->reads, DISK_READ_LANE / 4 + ARRAY_SIZE(c));
+	assert_int_equal(f->reads, DISK_LANE / 4 + ARRAY_SIZE(c));
 	/* and are again when those have ended */
 	f->reads = 0;
 	assert_int_equal(bs_call(&g, bs, BS_READ, 0, 0, back, 4096), 0);
@@ -245,7 +245,7 @@ static void buffered_writes_always_use_the_lane(void **state)
 	for (unsigned i = 0; i < 64; i++)
 		bs_call_start(&c[i], bs, g.io[i % 2], BS_WRITE, 0, i * 4096, buf, 4096);
 	fake_world_run(g.w);
-	assert_int_equal(f->punted, 2 * DISK_READ_LANE); /* two reactors */
+	assert_int_equal(f->punted, 2 * DISK_LANE); /* two reactors */
 	fake_file_release(f);
 	fake_world_run(g.w);
 	for (unsigned i = 0; i < 64; i++)

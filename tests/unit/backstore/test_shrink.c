@@ -196,7 +196,7 @@ static void a_device_without_room_is_asked_for_its_size(void **state)
 /* Those that wait in their lanes, or are at the disk, when another reactor meets the end. */
 static void what_is_under_way_is_not_answered_with_zeros(void **state)
 {
-	enum { CALLS = 2 * DISK_WRITE_LANE };
+	enum { CALLS = 2 * DISK_DIRECT_WRITE_LANE };
 	static struct bs_call writes[CALLS], reads[CALLS], meets;
 	unsigned refused = 0;
 

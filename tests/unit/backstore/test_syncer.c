@@ -182,7 +182,7 @@ static void a_sync_without_room_ends_writing(void **state)
 
 static void those_who_wait_in_the_lane_fail_with_the_latch(void **state)
 {
-	enum { WRITES = 3 * DISK_WRITE_LANE };
+	enum { WRITES = 3 * DISK_DIRECT_WRITE_LANE };
 	static struct bs_call c[WRITES], flush;
 	unsigned failed = 0;
 	struct backstore *bs;
@@ -204,7 +204,7 @@ static void those_who_wait_in_the_lane_fail_with_the_latch(void **state)
 		assert_true(c[i].done && (c[i].res == 0 || c[i].res == -EIO));
 		failed += c[i].res != 0;
 	}
-	assert_true(failed >= WRITES - 2 * DISK_WRITE_LANE);
+	assert_true(failed >= WRITES - 2 * DISK_DIRECT_WRITE_LANE);
 	assert_int_equal(flush.res, -EIO);
 	bs_close(bs);
 	bs_rig_fini(&g);

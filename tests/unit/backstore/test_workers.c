@@ -26,7 +26,7 @@
 
 enum {
 	VOLUMES = 160,
-	REQS = DISK_WRITE_LANE + 4, /* of each; some wait in the lane */
+	REQS = DISK_DIRECT_WRITE_LANE + 4, /* of each; some wait in the lane */
 	SIZE = 1 << 20,
 	FROZEN_MAX_MS = 60000,
 };
