@@ -1,6 +1,8 @@
 /* Internet addresses as text, and what kind they are. Pure. */
 #pragma once
 
+#include "backstore/base/compiler.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -13,6 +15,13 @@ enum {
  * network order, as the address has it or another. */
 void sockaddr_text(const struct sockaddr_storage *sa, in_port_t port,
 		   char out[static SOCKADDR_TEXT_BYTES]);
+/* "A.B.C.D", "A.B.C.D:P", "[X::Y]:P", "[X::Y]", "X::Y"; without a port 3260. A v4-mapped address
+ * becomes IPv4. -EINVAL: it is none. */
+int sockaddr_parse(struct sockaddr_storage *sa, const char *text) MUST_CHECK;
+/* v4-mapped ones become IPv4, others stay. */
+void sockaddr_unmap(struct sockaddr_storage *sa);
+/* All zeros: stands for every address of its family. */
+bool sockaddr_is_any(const struct sockaddr_storage *sa);
 /* In network order. IPv4 and IPv6 only, as the next one. */
 in_port_t sockaddr_port(const struct sockaddr_storage *sa);
 bool sockaddr_is_loopback(const struct sockaddr_storage *sa);
