@@ -1,9 +1,10 @@
 /* The gate in front of every backstore: what is refused here, no backstore has to
  * check again. A refusal takes the same way as any failure: done(), later. */
-#include "backstore/backstore.h"
+#include "backstore/kinds.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 
 static bool writes(enum bs_kind kind)
 {
@@ -30,13 +31,15 @@ static int check_iov(const struct backstore *bs, const struct bs_req *req)
 
 static int check(const struct backstore *bs, const struct bs_req *req)
 {
+	uint64_t size = atomic_load_explicit(&bs->size_bytes, memory_order_acquire);
+
 	if (req->kind == BS_FLUSH)
 		return req->off_bytes || req->len_bytes ? -EINVAL : 0;
 	if (bs->read_only && writes(req->kind))
 		return -EROFS;
 	if (req->off_bytes % bs->block_bytes || req->len_bytes % bs->block_bytes)
 		return -EINVAL;
-	if (req->len_bytes > bs->size_bytes || req->off_bytes > bs->size_bytes - req->len_bytes)
+	if (req->len_bytes > size || req->off_bytes > size - req->len_bytes)
 		return -ERANGE;
 	if (req->kind == BS_READ || req->kind == BS_WRITE)
 		return check_iov(bs, req);
@@ -61,6 +64,19 @@ void bs_submit(struct backstore *bs, struct bs_req *req)
 		return;
 	}
 	bs->ops->submit(bs, req);
+}
+
+void bs_raise_size(struct backstore *bs, uint64_t size_bytes)
+{
+	uint64_t was = atomic_load(&bs->size_bytes);
+
+	while (was < size_bytes && !atomic_compare_exchange_weak(&bs->size_bytes, &was, size_bytes))
+		;
+}
+
+int bs_grow(struct backstore *bs, char *why, size_t why_cap)
+{
+	return bs->ops->grow ? bs->ops->grow(bs, why, why_cap) : 0;
 }
 
 void bs_close(struct backstore *bs)

@@ -65,15 +65,17 @@ struct bs_ops {
 	void (*submit)(struct backstore *bs, struct bs_req *req);
 	/* No request is under way. Frees all. */
 	void (*close)(struct backstore *bs);
+	/* See bs_grow; NULL: its size never changes. */
+	int (*grow)(struct backstore *bs, char *why, size_t why_cap);
 };
 
 struct backstore {
 	const struct bs_ops *ops;
-	uint64_t size_bytes;
-	uint32_t block_bytes;	 /* smallest unit of a request: 512 or 4096 */
-	uint32_t physical_bytes; /* unit without read-modify-write, >= block_bytes */
-	uint32_t align_bytes;	 /* of the memory behind iovecs, 1 = any */
-	uint32_t discard_bytes;	 /* granularity of giving space back, 0 = it cannot */
+	_Atomic uint64_t size_bytes; /* only grows: bs_grow */
+	uint32_t block_bytes;	     /* smallest unit of a request: 512 or 4096 */
+	uint32_t physical_bytes;     /* unit without read-modify-write, >= block_bytes */
+	uint32_t align_bytes;	     /* of the memory behind iovecs, 1 = any */
+	uint32_t discard_bytes;	     /* granularity of giving space back, 0 = it cannot */
 	bool read_only;
 	bool write_cache; /* a completed write may be lost at power loss until flushed */
 	bool rotational;
@@ -82,6 +84,10 @@ struct backstore {
 /* The one gate: checks the request, then hands it on. Errors arrive in done(). */
 void bs_submit(struct backstore *bs, struct bs_req *req);
 void bs_close(struct backstore *bs);
+/* The file or device has become larger: takes the new size, as far as it goes in whole blocks.
+ * Never a smaller one. Blocking; any thread, while reactors submit. 0 also where nothing has
+ * changed; else -errno with a sentence in @why, and the size is as it was. */
+int bs_grow(struct backstore *bs, char *why, size_t why_cap) MUST_CHECK;
 
 enum bs_cache { BS_CACHE_DIRECT, BS_CACHE_BUFFERED };
 

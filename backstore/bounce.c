@@ -313,9 +313,19 @@ static void bounce_close(struct backstore *bs)
 	free(b);
 }
 
+static int bounce_grow(struct backstore *bs, char *why, size_t why_cap)
+{
+	struct bounce *b = bounce_of(bs);
+	int rc = bs_grow(b->next, why, why_cap);
+
+	if (!rc)
+		bs_raise_size(bs, b->next->size_bytes);
+	return rc;
+}
+
 int bounce_new(struct backstore **out, struct backstore *next, uint32_t block_bytes)
 {
-	static const struct bs_ops ops = { "bounce", bounce_submit, bounce_close };
+	static const struct bs_ops ops = { "bounce", bounce_submit, bounce_close, bounce_grow };
 	struct bounce *b = calloc(1, sizeof(*b));
 
 	if (!b)

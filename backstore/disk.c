@@ -18,6 +18,8 @@
  * Flushes still reach the disk then, for what is left, but are answered as failed: something is
  * lost. */
 #include "backstore/disk_priv.h"
+#include "backstore/kinds.h"
+#include "backstore/why.h"
 
 #include "backstore/base/log.h"
 
@@ -314,10 +316,40 @@ static void disk_close(struct backstore *bs)
 	free(d);
 }
 
+static int64_t size_now(struct disk *d)
+{
+	if (d->shrink.size_now)
+		return d->shrink.size_now(d->fd);
+	return strcmp(d->base.ops->type, "block") ? shrink_file_size(d->fd)
+						  : shrink_device_size(d->fd);
+}
+
+static int disk_grow(struct backstore *bs, char *why, size_t why_cap)
+{
+	struct disk *d = disk_of(bs);
+	uint64_t was = bs->size_bytes; /* before it is asked: see shrink_look */
+	int64_t now = size_now(d);
+
+	if (now < 0)
+		return why_say(why, why_cap, (int)now, "%s does not tell its size: %s", d->name,
+			       strerror((int)-now));
+	if ((uint64_t)now < was)
+		shrink_seen(&d->shrink, (uint64_t)now);
+	if (shrink_is_seen(&d->shrink))
+		return why_say(why, why_cap, -EIO,
+			       "%s was made smaller while it is served, and cannot grow before the "
+			       "server has been started anew with its data brought back",
+			       d->name);
+	now -= now % bs->block_bytes;
+	bs_raise_size(bs, (uint64_t)now);
+	shrink_grown(&d->shrink, (uint64_t)now);
+	return 0;
+}
+
 int disk_new(struct backstore **out, const struct disk_params *p)
 {
-	static const struct bs_ops file_ops = { "file", disk_submit, disk_close };
-	static const struct bs_ops block_ops = { "block", disk_submit, disk_close };
+	static const struct bs_ops file_ops = { "file", disk_submit, disk_close, disk_grow };
+	static const struct bs_ops block_ops = { "block", disk_submit, disk_close, disk_grow };
 	struct disk *d = calloc(1, sizeof(*d) + p->reactors * sizeof(d->lanes[0]));
 
 	if (!d)

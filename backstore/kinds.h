@@ -20,6 +20,9 @@ int null_open(struct backstore **out, const struct bs_spec *spec, char *why,
 /* Puts blocks of @block_bytes on top of @next's larger ones. @next is taken on success. */
 int bounce_new(struct backstore **out, struct backstore *next, uint32_t block_bytes) MUST_CHECK;
 
+/* For the grow of a kind: the size goes up to @size_bytes, never down. Any thread. */
+void bs_raise_size(struct backstore *bs, uint64_t size_bytes);
+
 /* What file_open and block_open end with: direct I/O where possible, the latch, the
  * backstore. @fd is taken, on failure too. */
 struct disk_found {

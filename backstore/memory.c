@@ -89,7 +89,7 @@ static void memory_close(struct backstore *bs)
 
 int memory_open(struct backstore **out, const struct bs_spec *spec, char *why, size_t why_cap)
 {
-	static const struct bs_ops ops = { "memory", memory_submit, memory_close };
+	static const struct bs_ops ops = { "memory", memory_submit, memory_close, NULL };
 	struct memory *m;
 	int rc;
 

@@ -30,7 +30,7 @@ static void null_close(struct backstore *bs)
 
 int null_open(struct backstore **out, const struct bs_spec *spec, char *why, size_t why_cap)
 {
-	static const struct bs_ops ops = { "null", null_submit, null_close };
+	static const struct bs_ops ops = { "null", null_submit, null_close, NULL };
 	struct backstore *bs;
 
 	if (!spec->size_bytes)

@@ -16,9 +16,8 @@
 void shrink_init(struct shrink *s, const char *name, uint64_t size_bytes, int fd,
 		 shrink_size_fn *size_now)
 {
-	*s = (struct shrink){
-		.name = name, .size_bytes = size_bytes, .fd = fd, .size_now = size_now
-	};
+	*s = (struct shrink){ .name = name, .fd = fd, .size_now = size_now };
+	atomic_init(&s->size_bytes, size_bytes);
 	atomic_init(&s->end_bytes, UINT64_MAX);
 }
 
@@ -39,11 +38,21 @@ void shrink_seen(struct shrink *s, uint64_t end_bytes)
 		  s->name, (unsigned long long)end_bytes, (unsigned long long)s->size_bytes);
 }
 
+void shrink_grown(struct shrink *s, uint64_t size_bytes)
+{
+	uint64_t was = atomic_load(&s->size_bytes);
+
+	while (was < size_bytes && !atomic_compare_exchange_weak(&s->size_bytes, &was, size_bytes))
+		;
+}
+
 bool shrink_look(struct shrink *s)
 {
+	/* first: while it grows, the file may be asked before and compared after */
+	uint64_t size_bytes = atomic_load(&s->size_bytes);
 	int64_t now = s->size_now ? s->size_now(s->fd) : -EOPNOTSUPP;
 
-	if (now >= 0 && (uint64_t)now < s->size_bytes)
+	if (now >= 0 && (uint64_t)now < size_bytes)
 		shrink_seen(s, (uint64_t)now);
 	return shrink_is_seen(s);
 }

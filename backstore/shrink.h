@@ -15,10 +15,10 @@
 typedef int64_t shrink_size_fn(int fd);
 
 struct shrink {
-	const char *name;	  /* borrowed; for the log */
-	uint64_t size_bytes;	  /* of the volume */
-	int fd;			  /* borrowed */
-	shrink_size_fn *size_now; /* NULL: nobody can be asked without blocking */
+	const char *name;	     /* borrowed; for the log */
+	_Atomic uint64_t size_bytes; /* of the volume; only grows */
+	int fd;			     /* borrowed */
+	shrink_size_fn *size_now;    /* NULL: nobody can be asked without blocking */
 	_Atomic uint64_t end_bytes;
 };
 
@@ -27,6 +27,8 @@ void shrink_init(struct shrink *s, const char *name, uint64_t size_bytes, int fd
 
 /* It ends at @end_bytes, or before. Any thread. */
 void shrink_seen(struct shrink *s, uint64_t end_bytes);
+/* The volume is larger now; the file was made so before. */
+void shrink_grown(struct shrink *s, uint64_t size_bytes);
 /* Asks for the size, where that is possible. True: it has shrunk, now or earlier. */
 bool shrink_look(struct shrink *s);
 

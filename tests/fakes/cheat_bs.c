@@ -125,7 +125,7 @@ static void cheat_close(struct backstore *bs)
 
 struct backstore *cheat_bs_new(struct backstore *next, enum cheat how, uint64_t max_bytes)
 {
-	static const struct bs_ops ops = { "cheat", cheat_submit, cheat_close };
+	static const struct bs_ops ops = { "cheat", cheat_submit, cheat_close, NULL };
 	struct cheat_bs *ch = calloc(1, sizeof(*ch));
 
 	assert(ch);

@@ -86,7 +86,7 @@ static void close_both(struct backstore *bs)
 	free(m);
 }
 
-static const struct bs_ops mutant_ops = { "mutant", submit, close_both };
+static const struct bs_ops mutant_ops = { "mutant", submit, close_both, NULL };
 
 struct backstore *mutant_bs_new(struct backstore *next, enum rig_mutant kind)
 {

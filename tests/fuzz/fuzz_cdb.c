@@ -117,7 +117,7 @@ static void close_disk(struct backstore *bs)
 	(void)bs;
 }
 
-static const struct bs_ops bs_ops = { "fuzz", submit, close_disk };
+static const struct bs_ops bs_ops = { "fuzz", submit, close_disk, NULL };
 
 static void complete(struct disk *d, unsigned which, int res)
 {

@@ -122,7 +122,7 @@ static inline void rig_close(struct backstore *bs)
 	container_of(bs, struct rig_bs, bs)->closed = true;
 }
 
-static const struct bs_ops rig_bs_ops = { "rig", rig_submit, rig_close };
+static const struct bs_ops rig_bs_ops = { "rig", rig_submit, rig_close, NULL };
 
 static inline void rig_move(struct rig_bs *r, const struct bs_req *req)
 {
