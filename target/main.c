@@ -43,6 +43,21 @@ static void config_free(struct config *cfg)
 	free(cfg);
 }
 
+static int start(struct server **out, const struct config *cfg, char *why, size_t why_cap)
+{
+	int rc = server_new(out, cfg, why, why_cap);
+
+	if (rc)
+		return rc;
+	rc = server_start(*out, why, why_cap);
+	if (rc) {
+		server_free(*out);
+		return rc;
+	}
+	server_say_ready(*out);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	char why[CONFIG_WHY_BYTES] = "";
@@ -72,7 +87,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error of that write, not our end */
 
-	rc = server_start(&server, cfg, why, sizeof(why));
+	rc = start(&server, cfg, why, sizeof(why));
 	if (rc) {
 		log_error("%s", why);
 		config_free(cfg);

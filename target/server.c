@@ -1,6 +1,7 @@
 /* Threads and their beginning and end.
  *
- *   main ── server_start ──▶ volumes, portals, one thread a reactor ──▶ serving
+ *   main ── server_new ────▶ volumes of the command line; then control_new: those of pools
+ *        ── server_start ──▶ portals, one thread a reactor ──▶ serving
  *        ── server_stop ───▶ listeners close ──▶ drain on every reactor ──▶ flush of every volume
  *                            ──▶ join
  *
@@ -49,12 +50,6 @@ struct reactor_thread {
 	struct io_msg drain_msg, stop_msg;
 };
 
-struct flush {
-	struct bs_req req;
-	struct server *server;
-	const char *volume;
-};
-
 struct server {
 	struct config cfg_view; /* shallow copy: strings stay the caller's */
 	engine_new_fn *engine_new;
@@ -72,7 +67,6 @@ struct server {
 	unsigned nlisteners; /* that have not ended */
 	struct placement placement;
 	struct io_msg close_msg, flush_msg;
-	struct flush *flushes;
 	unsigned flushing;
 	atomic_int flush_error;
 };
@@ -251,15 +245,14 @@ static void join_threads(struct server *s)
 			pthread_join(s->threads[i].thread, NULL);
 }
 
-static void server_free(struct server *s)
+void server_free(struct server *s)
 {
 	portals_close(&s->portals);
 	iscsi_node_fini(&s->node);
-	volumes_close(&s->volumes);
+	volumes_fini(&s->volumes);
 	sem_destroy(&s->gate);
 	sem_destroy(&s->event);
 	free(s->threads);
-	free(s->flushes);
 	free(s);
 }
 
@@ -278,7 +271,28 @@ static int set_limits(struct server *s, char *why, size_t why_cap)
 	return 0;
 }
 
-int server_start(struct server **out, const struct config *cfg, char *why, size_t why_cap)
+/* All that has an end is in place when it returns 0. */
+static int init_parts(struct server *s)
+{
+	int rc;
+
+	s->threads = calloc(s->nthreads, sizeof(*s->threads));
+	if (!s->threads)
+		return -ENOMEM;
+	rc = iscsi_node_init(&s->node);
+	if (rc)
+		return rc;
+	rc = volumes_init(&s->volumes);
+	if (rc) {
+		iscsi_node_fini(&s->node);
+		return rc;
+	}
+	sem_init(&s->event, 0, 0); /* these two cannot fail: 0 is no large number */
+	sem_init(&s->gate, 0, 0);
+	return 0;
+}
+
+int server_new(struct server **out, const struct config *cfg, char *why, size_t why_cap)
 {
 	struct server *s = calloc(1, sizeof(*s));
 	int rc = -ENOMEM;
@@ -288,39 +302,64 @@ int server_start(struct server **out, const struct config *cfg, char *why, size_
 		return rc;
 	s->cfg_view = *cfg;
 	s->nthreads = cfg->reactors;
-	s->threads = calloc(s->nthreads, sizeof(*s->threads));
-	s->flushes = calloc(cfg->nvolumes, sizeof(*s->flushes));
-	if (!s->threads || !s->flushes || sem_init(&s->event, 0, 0) || sem_init(&s->gate, 0, 0) ||
-	    iscsi_node_init(&s->node))
-		goto err_free;
+	rc = init_parts(s);
+	if (rc) {
+		free(s->threads);
+		free(s);
+		return rc;
+	}
 	s->node.allow = cfg->allow;
 	s->node.nallow = cfg->nallow;
 	s->node.nreactors = s->nthreads;
 	rc = engine_choose(&s->engine_new, cfg->engine, why, why_cap);
 	if (!rc)
 		rc = volumes_open(&s->volumes, cfg, &s->node, why, why_cap);
-	if (!rc)
-		rc = portals_open(&s->portals, cfg, &s->node, why, why_cap);
+	if (rc) {
+		server_free(s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+int server_start(struct server *s, char *why, size_t why_cap)
+{
+	int rc = portals_open(&s->portals, &s->cfg_view, &s->node, why, why_cap);
+
 	if (!rc)
 		rc = set_limits(s, why, why_cap);
 	if (!rc)
 		rc = start_threads(s, why, why_cap);
-	if (rc) {
+	if (rc)
 		join_threads(s);
-		server_free(s);
-		return rc;
-	}
-	log_info("ready: %u volume%s, %u reactor%s (%s)", cfg->nvolumes,
-		 cfg->nvolumes == 1 ? "" : "s", s->nthreads, s->nthreads == 1 ? "" : "s",
-		 s->threads[0].io->ops->name);
-	*out = s;
-	return 0;
-
-err_free:
-	free(s->threads);
-	free(s->flushes);
-	free(s);
 	return rc;
+}
+
+void server_say_ready(const struct server *s)
+{
+	log_info("ready: %u volume%s, %u reactor%s (%s)", s->volumes.n,
+		 s->volumes.n == 1 ? "" : "s", s->nthreads, s->nthreads == 1 ? "" : "s",
+		 server_engine(s));
+}
+
+const struct config *server_config(const struct server *s)
+{
+	return &s->cfg_view;
+}
+
+struct iscsi_node *server_node(struct server *s)
+{
+	return &s->node;
+}
+
+struct volumes *server_volumes(struct server *s)
+{
+	return &s->volumes;
+}
+
+const char *server_engine(const struct server *s)
+{
+	return s->threads[0].io->ops->name;
 }
 
 /* --- stop ---------------------------------------------------------------------------------- */
@@ -348,12 +387,12 @@ static void stop_here(struct io_msg *m)
 
 static void flushed(struct bs_req *req, int res)
 {
-	struct flush *f = container_of(req, struct flush, req);
-	struct server *s = f->server;
+	struct volume *v = container_of(req, struct volume, flush);
+	struct server *s = container_of(v->set, struct server, volumes);
 
 	if (res) {
 		log_error("volume %s: the last flush failed: %s; what was not flushed may be lost",
-			  f->volume, strerror(-res));
+			  v->name, strerror(-res));
 		atomic_store(&s->flush_error, res);
 	}
 	if (--s->flushing == 0)
@@ -365,21 +404,20 @@ static void flush_all(struct io_msg *m)
 	struct server *s = container_of(m, struct server, flush_msg);
 
 	s->flushing = 1;
-	for (unsigned i = 0; i < s->volumes.n; i++) {
-		struct backstore *bs = scsi_lu_backstore(s->volumes.all[i].lu);
-		struct flush *f = &s->flushes[i];
+	/* nobody adds or removes any more: control has stopped */
+	list_for_each (l, &s->volumes.all) {
+		struct volume *v = list_entry(l, struct volume, link);
+		struct backstore *bs = scsi_lu_backstore(v->lu);
 
 		if (bs->read_only)
 			continue;
-		f->server = s;
-		f->volume = scsi_lu_name(s->volumes.all[i].lu);
-		f->req = (struct bs_req){
+		v->flush = (struct bs_req){
 			.io = s->threads[0].io,
 			.kind = BS_FLUSH,
 			.done = flushed,
 		};
 		s->flushing++;
-		bs_submit(bs, &f->req);
+		bs_submit(bs, &v->flush);
 	}
 	if (--s->flushing == 0)
 		sem_post(&s->event);

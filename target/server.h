@@ -1,6 +1,7 @@
-/* The server: reactors as threads, the portals, the volumes; started, drained, stopped.
+/* The server: reactors as threads, the portals, the volumes; made, started, drained, stopped.
  *
- * Called from the main thread; each reactor runs on a thread of its own. */
+ * Called from the main thread, but for what says otherwise; each reactor runs on a thread of its
+ * own. On failure -errno, and @why has the sentence. */
 #pragma once
 
 #include "target/config.h"
@@ -8,13 +9,20 @@
 #include <signal.h>
 
 struct server;
+struct iscsi_node;
+struct volumes;
+
+/* Opens the volumes of the command line; nobody is served yet: more may be put into the node. */
+int server_new(struct server **out, const struct config *cfg, char *why, size_t why_cap) MUST_CHECK;
+/* One that has not been started, or could not be. */
+void server_free(struct server *s);
 
 /* Serves when it returns 0, and the signals that stop it are blocked then, from before the first
  * connection: the caller waits for them. Until it serves they end the process at once, even while
- * it waits for a lock or a port. On failure -errno, nothing is left behind, and @why has the
- * sentence. */
-int server_start(struct server **out, const struct config *cfg, char *why,
-		 size_t why_cap) MUST_CHECK;
+ * it waits for a lock or a port. */
+int server_start(struct server *s, char *why, size_t why_cap) MUST_CHECK;
+/* Logs that all is ready, which those who started us may wait for. */
+void server_say_ready(const struct server *s);
 
 /* SIGTERM, SIGINT, and SIGHUP unless that was ignored when we were started (nohup). */
 void server_stop_signals(sigset_t *set);
@@ -23,3 +31,9 @@ void server_stop_signals(sigset_t *set);
  * 0; -EIO where a flush failed (it has been logged); -ETIMEDOUT where a disk did not
  * let go within the bound: the process has to be ended then, its memory is in use. */
 int server_stop(struct server *s) MUST_CHECK;
+
+/* From any thread. */
+const struct config *server_config(const struct server *s);
+struct iscsi_node *server_node(struct server *s);
+struct volumes *server_volumes(struct server *s);
+const char *server_engine(const struct server *s); /* "io_uring" or "epoll"; it is started */

@@ -82,10 +82,13 @@ static int try(struct rig *r, const char *first, const char *second)
 	}
 	r->why[0] = '\0';
 	assert_int_equal(iscsi_node_init(&r->node), 0);
+	assert_int_equal(volumes_init(&r->volumes), 0);
 	rc = volumes_open(&r->volumes, &cfg, &r->node, r->why, sizeof(r->why));
-	r->ntargets = r->volumes.ntargets;
+	r->ntargets = 0;
+	list_for_each (l, &r->node.targets)
+		r->ntargets++;
 	iscsi_node_fini(&r->node);
-	volumes_close(&r->volumes);
+	volumes_fini(&r->volumes);
 	for (unsigned i = 0; i < cfg.nvolumes; i++)
 		free(all[i].path);
 	return rc;
@@ -186,11 +189,12 @@ static void no_file_is_made_among_the_devices(void **state)
 					     sizeof(r->why)),
 			 0);
 	assert_int_equal(iscsi_node_init(&r->node), 0);
+	assert_int_equal(volumes_init(&r->volumes), 0);
 	assert_int_equal(volumes_open(&r->volumes, &cfg, &r->node, r->why, sizeof(r->why)),
 			 -ENOENT);
 	assert_says(r, "there is no device /dev/ringlun-no-such");
-	volumes_close(&r->volumes);
 	iscsi_node_fini(&r->node);
+	volumes_fini(&r->volumes);
 	free(v.path);
 	assert_int_equal(access("/dev/ringlun-no-such", F_OK), -1);
 	assert_int_equal(access("/dev/ringlun-no-such.ringlun", F_OK), -1);
