@@ -20,7 +20,9 @@ enum {
 static const char usage[] =
 	"ringlund " RINGLUN_VERSION " - an iSCSI target server\n"
 	"\n"
-	"  ringlund --volume NAME,path=PATH[,KEY[=VALUE]...]... [OPTION]...\n"
+	"  ringlund [--volume NAME,path=PATH[,KEY[=VALUE]...]]... [OPTION]...\n"
+	"\n"
+	"Serves the volumes that ringlun(1) makes, and those of its command line.\n"
 	"\n"
 	"  --volume SPEC        serve a volume as iqn.2026-11.io.ringlun:NAME, LUN 0 "
 	"(repeatable);\n"
@@ -47,8 +49,11 @@ static const char usage[] =
 	"  --max-logins-per-address N\n"
 	"                       connections of one address that log in or discover (512)\n"
 	"  --memory SIZE        budget of all data buffers (256M, 16M a reactor at least)\n"
-	"  --state DIR          identities of devices (/var/lib/ringlun)\n"
-	"  --runtime DIR        what must outlive a restart but not a boot (/run/ringlun)\n"
+	"  --state DIR          what ringlun(1) made, and the default pool (/var/lib/ringlun)\n"
+	"  --runtime DIR        the API's socket, and what must outlive a restart but not a boot\n"
+	"                       (/run/ringlun)\n"
+	"  --api ADDR:PORT      the API on TCP, too, for those who have the token\n"
+	"  --api-token FILE     its first line is the token of --api\n"
 	"  --engine NAME        io_uring, epoll, or auto: epoll where io_uring is refused (auto)\n"
 	"  --log-level LEVEL    error, warn, info or debug (info)\n"
 	"  --help, --version\n"
@@ -66,6 +71,8 @@ enum option_code {
 	OPT_MEMORY,
 	OPT_STATE,
 	OPT_RUNTIME,
+	OPT_API,
+	OPT_API_TOKEN,
 	OPT_ENGINE,
 	OPT_LOG_LEVEL,
 	OPT_HELP,
@@ -83,6 +90,8 @@ static const struct option options[] = {
 	{ "memory", required_argument, NULL, OPT_MEMORY },
 	{ "state", required_argument, NULL, OPT_STATE },
 	{ "runtime", required_argument, NULL, OPT_RUNTIME },
+	{ "api", required_argument, NULL, OPT_API },
+	{ "api-token", required_argument, NULL, OPT_API_TOKEN },
 	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -191,6 +200,25 @@ static int take_dir(const char **dir, const char *option, const char *text, char
 	return 0;
 }
 
+/* As for --listen, but that nothing says which port it would be. */
+static int take_api(struct config *cfg, const char *text, char *why, size_t why_cap)
+{
+	struct listen_config l;
+	const char *colon = strchr(text, ':');
+	bool has_port =
+		*text == '[' ? strstr(text, "]:") != NULL : colon && colon == strrchr(text, ':');
+
+	if (!has_port || listen_config_parse(&l, text, why, why_cap)) {
+		snprintf(why, why_cap,
+			 "--api %.100s: give an address in numbers and a port, as in "
+			 "192.0.2.1:3261 or [2001:db8::1]:3261",
+			 text);
+		return -EINVAL;
+	}
+	cfg->api = text;
+	return 0;
+}
+
 static int take_number(unsigned *out, const char *option, const char *text, unsigned max, char *why,
 		       size_t why_cap)
 {
@@ -235,6 +263,11 @@ static int take(struct config *cfg, int opt, char *arg, char *why, size_t why_ca
 		return take_dir(&cfg->state_dir, "--state", arg, why, why_cap);
 	case OPT_RUNTIME:
 		return take_dir(&cfg->runtime_dir, "--runtime", arg, why, why_cap);
+	case OPT_API:
+		return take_api(cfg, arg, why, why_cap);
+	case OPT_API_TOKEN:
+		cfg->api_token = arg;
+		return 0;
 	case OPT_ENGINE:
 		if (!engine_parse(arg, &cfg->engine))
 			return 0;
@@ -267,10 +300,12 @@ static int complain(int opt, char **argv, char *why, size_t why_cap)
 /* What only the whole can tell. */
 static int check(struct config *cfg, char *why, size_t why_cap)
 {
-	if (!cfg->nvolumes) {
+	if (!cfg->api != !cfg->api_token) {
 		snprintf(why, why_cap,
-			 "nothing to serve: give --volume NAME,path=PATH,size=SIZE (--help shows "
-			 "all)");
+			 "%s needs %s: whoever reaches the API over TCP has to know a token",
+			 cfg->api ? "--api" : "--api-token",
+			 cfg->api ? "--api-token FILE, a secret word in a file of mode 0600"
+				  : "--api ADDR:PORT");
 		return -EINVAL;
 	}
 	if (target_config_check(cfg, why, why_cap))

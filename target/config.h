@@ -53,6 +53,7 @@ struct config {
 	uint64_t memory_bytes;
 	const char *memory_text; /* as it was given, NULL: it was not; borrowed from argv */
 	const char *state_dir, *runtime_dir;
+	const char *api, *api_token; /* ADDR:PORT and a file; NULL: the unix socket alone */
 	enum engine_choice engine;
 	enum log_level log_level;
 };

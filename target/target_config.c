@@ -43,7 +43,7 @@ static int check_pair(const struct volume_config *a, const struct volume_config 
 
 int target_config_check(const struct config *cfg, char *why, size_t why_cap)
 {
-	const struct volume_config **sorted = calloc(cfg->nvolumes, sizeof(*sorted));
+	const struct volume_config **sorted = calloc(cfg->nvolumes + 1, sizeof(*sorted));
 	int rc = 0;
 
 	if (!sorted) {

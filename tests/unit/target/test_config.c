@@ -32,7 +32,6 @@ static enum config_result parse(struct config *cfg, const char *line, char *why,
 static const struct mistake {
 	const char *line, *says;
 } mistakes[] = {
-	{ "", "nothing to serve: give --volume" },
 	{ "--nonsense", "'--nonsense' is no option" },
 	{ "-v", "'-v' is no option" },
 	{ "word", "'word' is no option" },
@@ -118,6 +117,12 @@ static const struct mistake {
 	{ "--volume a,path=/x --memory 7E", "--memory 7E is more than this machine has" },
 	{ "--state ''", "--state '': give a folder" },
 	{ "--runtime ''", "--runtime '': give a folder" },
+	{ "--api 127.0.0.1", "--api 127.0.0.1: give an address in numbers and a port" },
+	{ "--api ::1", "--api ::1: give an address in numbers and a port" },
+	{ "--api [::1]", "--api [::1]: give an address in numbers and a port" },
+	{ "--api host:80", "--api host:80: give an address in numbers and a port" },
+	{ "--api 127.0.0.1:80", "--api needs --api-token FILE" },
+	{ "--api-token /x", "--api-token needs --api ADDR:PORT" },
 	{ "--log-level loud", "--log-level loud: give error, warn, info or debug" },
 };
 
@@ -199,6 +204,24 @@ static void defaults(void **state)
 	assert_int_equal(cfg.log_level, LOG_INFO);
 	assert_false(cfg.open);
 	assert_int_equal(cfg.nallow, 0);
+	config_fini(&cfg);
+}
+
+static void what_to_serve_may_come_later(void **state)
+{
+	char why[CONFIG_WHY_BYTES];
+	struct config cfg;
+
+	(void)state;
+	assert_int_equal(parse(&cfg, "", why, sizeof(why)), CONFIG_RUN);
+	assert_int_equal(cfg.nvolumes, 0);
+	assert_string_equal(cfg.state_dir, "/var/lib/ringlun");
+	assert_null(cfg.api);
+	config_fini(&cfg);
+	assert_int_equal(parse(&cfg, "--api [::1]:80 --api-token /t", why, sizeof(why)),
+			 CONFIG_RUN);
+	assert_string_equal(cfg.api, "[::1]:80");
+	assert_string_equal(cfg.api_token, "/t");
 	config_fini(&cfg);
 }
 
@@ -284,6 +307,7 @@ int main(void)
 		cmocka_unit_test(each_mistake_is_named),
 		cmocka_unit_test(long_values_leave_room_for_the_way_out),
 		cmocka_unit_test(defaults),
+		cmocka_unit_test(what_to_serve_may_come_later),
 		cmocka_unit_test(all_that_can_be_said),
 		cmocka_unit_test(volumes_that_share_a_target),
 		cmocka_unit_test(the_same_port_in_two_families_is_no_overlap),

@@ -177,25 +177,10 @@ static void what_cannot_be_opened_leaves_nothing(void **state)
 
 static void no_file_is_made_among_the_devices(void **state)
 {
-	struct volume_config v;
 	struct rig *r = *state;
-	struct config cfg = { .volumes = &v,
-			      .nvolumes = 1,
-			      .reactors = 1,
-			      .state_dir = r->dir,
-			      .runtime_dir = r->runtime };
 
-	assert_int_equal(volume_config_parse(&v, "a,path=/dev/ringlun-no-such,size=1M", r->why,
-					     sizeof(r->why)),
-			 0);
-	assert_int_equal(iscsi_node_init(&r->node), 0);
-	assert_int_equal(volumes_init(&r->volumes), 0);
-	assert_int_equal(volumes_open(&r->volumes, &cfg, &r->node, r->why, sizeof(r->why)),
-			 -ENOENT);
+	assert_int_equal(try(r, "a,path=/dev/ringlun-no-such,size=1M", NULL), -ENOENT);
 	assert_says(r, "there is no device /dev/ringlun-no-such");
-	iscsi_node_fini(&r->node);
-	volumes_fini(&r->volumes);
-	free(v.path);
 	assert_int_equal(access("/dev/ringlun-no-such", F_OK), -1);
 	assert_int_equal(access("/dev/ringlun-no-such.ringlun", F_OK), -1);
 }
