@@ -52,6 +52,8 @@ struct api_route {
 	const char *operation; /* operationId in openapi.json */
 	unsigned flags;
 	api_fn *run;
+	const char *query; /* parameters that it takes, "wait force"; NULL: none. Others are
+			      refused: a "dryrun" that is passed over would change things */
 };
 
 void api_fail(struct api_error *e, unsigned status, const char *code, const char *format, ...)
@@ -63,3 +65,9 @@ json_t *api_error_to_json(const struct api_error *e);
 void api_fail_errno(struct api_error *e, int rc, const char *why);
 
 extern const struct api_route api_routes[]; /* routes.c; the last has no method */
+
+/* From now on what jansson frees is wiped: there may have been secrets in it. First thing in
+ * main(); once is enough. */
+void api_json_init(void);
+/* openapi.json, as it was when this was built; GET /v1/openapi.json answers with a copy. */
+extern const char api_openapi_begin[], api_openapi_end[];

@@ -11,11 +11,23 @@ struct http_config {
 	const char *token_file;	 /* 0600, of its first line; with tcp */
 	const struct api_route *routes;
 	void *ctx; /* for api_call.ctx */
+	/* 0: as http.c has it */
+	unsigned max_connections; /* of each listener; more wait in its queue */
+	unsigned max_calls;	  /* API_SLOW ones under way; more are answered "busy" */
+	unsigned request_ms;	  /* in which a request has to be there */
+};
+
+enum {
+	/* Descriptors that the server takes at most, both listeners in use. */
+	HTTP_MAX_FDS = 256 + 64 + 16,
 };
 
 struct http;
 
 int http_start(struct http **out, const struct http_config *cfg, char *why,
 	       size_t why_cap) MUST_CHECK;
-/* Takes no more calls, waits for those under way. */
+/* Takes no more calls: new connections are not answered, requests on old ones are told "busy".
+ * Those under way go on; who makes them wait for something wakes them after this. */
+void http_quiesce(struct http *h);
+/* http_quiesce, waits for calls under way and, a second at most, for their answers to leave. */
 void http_stop(struct http *h);
