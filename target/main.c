@@ -1,5 +1,6 @@
 /* ringlund: the only place that ends the process. */
 #include "backstore/base/log.h"
+#include "target/notify.h"
 #include "target/server.h"
 
 #include <errno.h>
@@ -55,6 +56,7 @@ static int start(struct server **out, const struct config *cfg, char *why, size_
 		return rc;
 	}
 	server_say_ready(*out);
+	notify_manager("READY=1");
 	return 0;
 }
 
@@ -98,6 +100,7 @@ int main(int argc, char **argv)
 		rc = sigwait(&set, &sig);
 	} while (rc == EINTR);
 	log_info("got SIG%s", sigabbrev_np(sig));
+	notify_manager("STOPPING=1");
 	rc = server_stop(server);
 	if (rc == -ETIMEDOUT) /* a disk still writes from or to our memory: nothing can be freed */
 		_exit(EXIT_FAILURE);
