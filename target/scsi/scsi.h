@@ -120,6 +120,8 @@ struct scsi_cmd {
 	unsigned state;	     /* enum scsi_cmd_state */
 	bool zombie;	     /* aborted: done() comes, but nothing else is begun */
 	bool posted, fenced; /* under the unit's fence lock */
+	bool counted;	     /* here: neither answered nor dropped yet (stats.h) */
+	uint64_t arrived_ns;
 	uint64_t started_ns; /* when the backstore got it */
 	struct list
 		link; /* of the reactor's running writes on the unit, or of the waiters of fences */
@@ -170,6 +172,9 @@ enum scsi_ua {					  /* pending unit attentions, by falling priority */
 	       SCSI_UA_LUNS_CHANGED = 1 << 6,	  /* 3Fh/0Eh */
 };
 
+/* The backstore has become larger (bs_grow): takes the new capacity, and tells every nexus. From any
+ * thread. */
+void scsi_lu_grown(struct scsi_lu *lu);
 /* For every nexus of the unit but @but (NULL: for all). From any thread. */
 void scsi_lu_attention(struct scsi_lu *lu, unsigned ua, const struct scsi_nexus *but);
 /* For every nexus of every unit of the target, also those of other targets. From any thread. */
