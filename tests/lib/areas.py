@@ -300,6 +300,12 @@ def guest(run):
                 seconds=180 * MINUTE if run.full else 20 * MINUTE)
 
 
+def package(run):
+    """the Debian package in a fresh root: systemd, an upgrade under load, removal"""
+    run.build("release")
+    run.program(os.path.join(ROOT, "tests", "package", "run"), seconds=12 * MINUTE)
+
+
 def epoll(run):
     """the engine for hosts that refuse io_uring: chosen by itself under seccomp; a short run on it"""
     run.build("dev")
@@ -319,7 +325,7 @@ def quickstart(run):
 
 AREAS = {area.__name__: area for area in (
     checks, unit, component, powercut, fuzz, tsan, protocol, scale, tools, bench, conformance, kill, crash, storm,
-    guest, epoll, quickstart)}
+    guest, package, epoll, quickstart)}
 
 
 def run_area(run, name):
