@@ -1,0 +1,110 @@
+# Volumes that come, grow and go while the guest's initiator is logged in: logical volumes of a pool
+# on a volume group, and files. ringlund runs in the guest; `ringlun` tells it what to do.
+. "$(dirname "$0")/lib.sh"
+target=iqn.2026-11.io.ringlun:one
+export RINGLUN_SOCKET=/run/ringlun/api.sock
+
+bytes() { blockdev --getsize64 "$disk"; }
+has_lv() { lvs --noheadings -o lv_name inner 2>/dev/null | grep -c .; }
+started() {
+    serve_pools && ringlun pool create vg /var/lib/vg --volume-group inner && ringlun pool list
+}
+created() {
+    ringlun volume create one --size 128M --pool vg && [ "$(has_lv)" = 1 ] &&
+        ringlun volume list && ringlun volume show one --json | grep -q '"lv"'
+}
+in_use() { ringlun volume list | tee /dev/stderr | grep -q 'in-use'; }
+# growth: what was written stays, the initiator sees the size after a rescan
+grown() {
+    local before after
+    head -c 4M /dev/urandom >/tmp/pattern
+    dd if=/tmp/pattern of="$disk" bs=1M oflag=direct status=none || return
+    before=$(bytes)
+    ringlun volume resize one 192M && iscsiadm -m session --rescan >/dev/null || return
+    after=$(bytes)
+    echo "$before -> $after bytes"
+    [ "$before" = $((128 << 20)) ] && [ "$after" = $((192 << 20)) ] &&
+        dd if="$disk" bs=1M count=4 iflag=direct status=none | cmp - /tmp/pattern &&
+        dd if=/tmp/pattern of="$disk" bs=1M seek=188 oflag=direct status=none
+}
+# CAPACITY DATA HAS CHANGED, as the kernel's log tells it
+told() { dmesg | grep -q 'Capacity data has changed'; }
+shrunk() { ! ringlun volume resize one 64M 2>/tmp/err && cat /tmp/err && [ -s /tmp/err ]; }
+# a second unit behind the same target: found by a rescan, no session ends
+second_lun() {
+    ringlun volume create two --size 64M --target "$target" --lun 5 &&
+        iscsiadm -m session --rescan >/dev/null && wait_disks "$target" 2 >/tmp/disks && [ "$(wc -l </tmp/disks)" = 2 ] || return
+    second=/dev/$(tail -n 1 /tmp/disks)
+    [ "$(blockdev --getsize64 "$second")" = $((64 << 20)) ] && SIZE=32M verify "$second"
+}
+told_of_luns() { dmesg | grep -q 'LUN assignments on this target have changed'; }
+refused_in_use() {
+    ! ringlun volume delete two 2>/tmp/err || return
+    cat /tmp/err
+    grep -q two /tmp/err && [ -b "$second" ]
+}
+# Forced: I/O on it fails, the other unit does not notice.
+second_gone() {
+    ringlun volume delete two --force || return
+    ! timeout 20 dd if="$second" of=/dev/null bs=4k count=1 iflag=direct 2>/tmp/err || return
+    ! ringlun volume list | grep -q -w two
+}
+busy_while() { through "$@"; }
+dropped() {
+    local id
+    id=$(ringlun session list --json | grep -o '"id": *[0-9]*' | head -n 1 | grep -o '[0-9]*$')
+    [ -n "$id" ] && ringlun session drop "$id" "$@" && sleep 3 && ringlun session list | grep -q "$target"
+}
+comes_and_goes() {
+    for i in 1 2 3 4 5; do
+        ringlun volume create "extra$i" --size 16M && ringlun volume expose "extra$i" --target "$target" &&
+            ringlun target allow "extra$i" --initiator 'iqn.x:*' && ringlun volume resize "extra$i" 32M &&
+            ringlun volume unexpose "extra$i" --target "$target" --force && ringlun volume delete "extra$i" || return
+    done
+}
+killed() { kill -KILL $server && serve_pools; }
+kept() { ringlun volume list | tee /dev/stderr | grep -q -w one && dd if="$disk" bs=1M count=4 iflag=direct status=none | cmp - /tmp/pattern; }
+deleted() {
+    logout "$target" >/dev/null && ringlun volume delete one && [ "$(has_lv)" = 0 ] && ! ringlun volume show one
+}
+serve_pools() {
+    local tries=0
+    "$RINGLUND" --listen 127.0.0.1 --memory 64M --state /var/lib/ringlun --runtime /run/ringlun \
+        >>/tmp/ringlund.log 2>&1 &
+    server=$!
+    until ringlun volume list >/tmp/list 2>&1; do
+        tries=$((tries + 1))
+        [ $tries -lt 300 ] && kill -0 $server || { cat /tmp/list; tail -n 20 /tmp/ringlund.log; return 1; }
+        sleep 0.1
+    done
+}
+ringlun() { timeout 60 "$RINGLUN" "$@"; }
+vg() {
+    modprobe -a loop dm_mod && [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+    truncate -s 512M /dev/shm/inner.img &&
+        vgcreate -q -y inner "$(losetup -f --show /dev/shm/inner.img)" && vgs inner
+}
+
+t "a volume group"                       vg
+t "ringlund with a pool on it"           started
+t "a logical volume is made"             created
+t "discovery"                            discover 127.0.0.1
+patient
+t "login"                                up 127.0.0.1
+t "the volume is in use"                 in_use
+t "grown online, seen after a rescan"    grown
+t "the kernel was told"                  told
+t "a volume does not shrink"             shrunk
+t "a second unit comes"                  second_lun
+t "the kernel was told of it"            told_of_luns
+t "deletion is refused while in use"     refused_in_use
+t "forced, it goes"                      second_gone
+t "units come and go beside I/O"         busy_while comes_and_goes
+t "I/O through a dropped session"        busy_while dropped
+t "I/O through a logout that was asked for" busy_while dropped --ask
+t "I/O through kill -9 and restart"      busy_while killed
+t "a volume is what it was"              kept
+t "deleted, with its logical volume"     deleted
+t "SIGTERM ends it"                      served_to_the_end
+[ $fails -eq 0 ] || tail -n 30 /tmp/ringlund.log | sed 's/^/      /'
+exit $((fails > 0))
