@@ -13,7 +13,7 @@ static void send_gathered(struct io *io, void *arg)
 	struct iscsi_reactor *r = arg;
 	struct list *l;
 
-	(void)io;
+	task_count_answers(r, io_now_ns(io));
 	while ((l = list_pop(&r->dirty)))
 		conn_flush(list_entry(l, struct conn, tx.dirty));
 }
@@ -34,6 +34,7 @@ int iscsi_reactor_new(struct iscsi_reactor **out, struct iscsi_node *node, struc
 	r->io = io;
 	list_init(&r->conns);
 	list_init(&r->dirty);
+	list_init(&r->answered);
 	list_init(&r->free_tasks);
 	list_init(&r->task_blocks);
 	list_init(&r->busy_units);

@@ -14,7 +14,8 @@ struct iscsi_reactor {
 	struct io *io;		 /* borrowed; io->index is our place in node->reactors */
 	struct pool *pool;	 /* owned */
 	struct list conns;
-	struct list dirty; /* connections with something to send in this turn */
+	struct list dirty;    /* connections with something to send in this turn */
+	struct list answered; /* tasks whose status was queued in this turn */
 	struct list free_tasks;
 	struct list task_blocks;   /* the memory of tasks */
 	_Atomic unsigned nzombies; /* tasks that nobody waits for but the disk still has */

@@ -40,6 +40,9 @@ struct session {
 	unsigned nresets;
 	uint32_t last_ttt;
 	uint64_t used_bytes; /* buffers of its tasks, answered ones included */
+	/* Answered commands, and the data of those that ended GOOD; written by our reactor alone,
+	 * read by any thread (under the node's lock the session stays). */
+	_Atomic uint64_t commands, read_bytes, written_bytes;
 	bool ended;
 };
 

@@ -87,6 +87,7 @@ struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
 	t->tx.fill = task_fill;
 	t->tx.release = task_release;
 	list_init(&t->tx.link);
+	list_init(&t->answered);
 	t->itt = h->itt;
 	t->cmd_sn = be32_get(h->cmd_sn);
 	t->edtl = be32_get(h->edtl);
@@ -153,6 +154,8 @@ void task_free(struct task *t)
 	assert(t->state != TASK_FREE && t->state != TASK_RUNNING);
 	task_leave_session(t);
 	list_del(&t->tx.link);
+	list_del(&t->answered);
+	scsi_cmd_dropped(&t->cmd);
 	put_buffer(t);
 	t->state = TASK_FREE;
 	list_add(&t->reactor->free_tasks, &t->link);
@@ -209,6 +212,7 @@ void task_start(struct task *t)
 	t->cmd.in_room =
 		(t->flags & (ISCSI_CMD_READ | ISCSI_CMD_WRITE)) == ISCSI_CMD_READ ? t->edtl : 0;
 	if (t->reactor->nzombies >= MAX_ZOMBIES) {
+		scsi_cmd_arrived(&t->cmd);
 		refuse(t);
 		return;
 	}
@@ -227,7 +231,31 @@ void task_start(struct task *t)
 static void answer(struct task *t)
 {
 	t->state = TASK_ANSWERING;
+	list_add_tail(&t->reactor->answered, &t->answered);
 	conn_queue(t->session->conn, &t->tx);
+}
+
+static void add(_Atomic uint64_t *count, uint64_t n)
+{
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+/* All of a turn at once, because the time is new then: the engine looks at the clock at the end of
+ * a turn anyway, and during it only knows when it began. */
+void task_count_answers(struct iscsi_reactor *r, uint64_t now_ns)
+{
+	struct list *l;
+
+	while ((l = list_pop(&r->answered))) {
+		struct task *t = list_entry(l, struct task, answered);
+		struct session *s = t->session;
+
+		add(&s->commands, 1);
+		add(t->cmd.dir == SCSI_DIR_OUT ? &s->written_bytes : &s->read_bytes,
+		    scsi_cmd_moved_bytes(&t->cmd));
+		scsi_cmd_answered(&t->cmd, now_ns);
+	}
 }
 
 static void tick(struct io_timer *timer)
@@ -316,6 +344,7 @@ void task_abort(struct task *t)
 		t->payer->used_bytes -= t->cost_bytes;
 	t->payer = NULL;
 	t->state = TASK_ZOMBIE;
+	scsi_cmd_dropped(&t->cmd);
 	r->nzombies++;
 	task_leave_session(t);
 }

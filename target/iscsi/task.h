@@ -13,6 +13,7 @@
 #include "target/iscsi/session.h"
 #include "target/iscsi/tx.h"
 #include "target/scsi/scsi.h"
+#include "target/scsi/stats.h"
 
 enum {
 	TASK_MAX_IOV = 16,
@@ -40,7 +41,8 @@ struct r2t {
 struct task {
 	struct scsi_cmd cmd;
 	struct tx_item tx;
-	struct list link; /* in session->tasks, or the reactor's free list */
+	struct list link;     /* in session->tasks, or the reactor's free list */
+	struct list answered; /* in the reactor's, in the turn in which it was */
 	struct task *itt_next;
 	struct iscsi_reactor *reactor;
 	struct session *session; /* NULL: zombie, or free */
@@ -84,6 +86,8 @@ struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h);
 void task_free(struct task *t);
 /* Its status is on its way: its tag is free, and the initiator may send one more. */
 void task_leave_session(struct task *t);
+/* Counts what this turn has answered; once a turn, before any of it is sent. */
+void task_count_answers(struct iscsi_reactor *r, uint64_t now_ns);
 /* The memory of all tasks of a reactor, none in use. */
 void task_blocks_free(struct iscsi_reactor *r);
 

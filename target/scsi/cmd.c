@@ -207,6 +207,8 @@ enum scsi_next scsi_cmd_start(struct scsi_cmd *cmd)
 	reset_result(cmd);
 	cmd->lu = place < 0 ? NULL : cmd->nexus->target->lus[place];
 	cmd->lu_place = (unsigned)MAX(place, 0);
+	if (cmd->lu)
+		scsi_cmd_count_in(cmd);
 	if (!admit(cmd))
 		goto ended;
 	op = cmd->op;

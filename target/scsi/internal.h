@@ -2,16 +2,31 @@
 #pragma once
 
 #include "target/scsi/ops.h"
+#include "target/scsi/stats.h"
 
 #include "backstore/base/bytes.h"
 
 /* --- units and nexuses (lu.c) --------------------------------------------------- */
+
+/* Of one reactor on one unit; see stats.c. */
+struct lu_stat {
+	_Atomic uint64_t bytes, errors, latency_ns, buckets[SCSI_STAT_BUCKETS];
+};
+
+struct lu_counts {
+	/* Commands that have come and are neither answered nor dropped: each of them still looks
+	 * at the unit. */
+	_Atomic unsigned queue;
+	_Atomic uint64_t flushes, unmaps, refused, aborted;
+	struct lu_stat dir[SCSI_STAT_DIRS];
+};
 
 struct lu_reactor { /* belongs to one reactor; a cache line of its own */
 	struct scsi_lu *lu;
 	struct list writes;    /* running commands that write, oldest first */
 	struct list busy;      /* in the reactor's list, if there are any, or were not long ago */
 	unsigned long running; /* commands that the backstore has */
+	struct lu_counts counts;
 } __attribute__((aligned(128)));
 
 struct scsi_lu {
@@ -90,6 +105,8 @@ void scsi_cmd_submit(struct scsi_cmd *cmd, enum bs_kind kind, uint64_t lba, uint
 		     unsigned flags, const struct iovec *iov, int iovcnt);
 /* A waiter whose turn it may be: on its own reactor. */
 void scsi_cmd_resume(struct scsi_cmd *cmd);
+/* It has come to its unit (stats.c). */
+void scsi_cmd_count_in(struct scsi_cmd *cmd);
 
 static inline bool scsi_cmd_writes(const struct scsi_cmd *cmd)
 {

@@ -18,9 +18,10 @@
 
 static int lu_init_reactors(struct scsi_lu *lu, unsigned n)
 {
-	lu->reactors = aligned_alloc(sizeof(struct lu_reactor), n * sizeof(struct lu_reactor));
+	lu->reactors = aligned_alloc(_Alignof(struct lu_reactor), n * sizeof(struct lu_reactor));
 	if (!lu->reactors)
 		return -ENOMEM;
+	memset(lu->reactors, 0, n * sizeof(struct lu_reactor));
 	lu->nreactors = n;
 	for (unsigned i = 0; i < n; i++) {
 		struct lu_reactor *r = &lu->reactors[i];
@@ -28,7 +29,6 @@ static int lu_init_reactors(struct scsi_lu *lu, unsigned n)
 		r->lu = lu;
 		list_init(&r->writes);
 		list_init(&r->busy);
-		r->running = 0;
 	}
 	return 0;
 }

@@ -208,10 +208,18 @@ static void begin(struct worker *w)
 	}
 }
 
+static uint64_t no_time(struct io *io)
+{
+	(void)io;
+	return 0;
+}
+
 /* The first command of a nexus is told of the power-on (SPC-4 5.14). */
 static void nexus_open(unsigned i)
 {
-	struct scsi_cmd cmd = { .nexus = NULL };
+	static const struct io_ops ops = { .now_ns = no_time };
+	struct io io = { .ops = &ops, .index = i };
+	struct scsi_cmd cmd = { .io = &io };
 
 	assert_int_equal(scsi_nexus_new(&nexuses[i], target), 0);
 	cmd.nexus = nexuses[i];
