@@ -48,12 +48,19 @@ static bool only_nuls_left(const struct keys_reader *r)
 	return true;
 }
 
-static bool value_is_valid(const char *value)
+static size_t value_max(const char *name, size_t len)
+{
+	bool binary = len == 6 && (!memcmp(name, "CHAP_C", 6) || !memcmp(name, "CHAP_R", 6));
+
+	return binary ? KEY_BINARY_MAX : KEY_VALUE_MAX;
+}
+
+static bool value_is_valid(const char *value, size_t max)
 {
 	for (;;) {
 		size_t len = strcspn(value, ",");
 
-		if (len > KEY_VALUE_MAX)
+		if (len > max)
 			return false;
 		if (value[len] == '\0')
 			return true;
@@ -77,7 +84,8 @@ int keys_read(struct keys_reader *r, char name[static KEY_NAME_MAX + 1], const c
 	if (!equals)
 		return -EPROTO;
 	name_len = (size_t)(equals - r->at);
-	if (!name_is_valid(r->at, name_len) || !value_is_valid(equals + 1))
+	if (!name_is_valid(r->at, name_len) ||
+	    !value_is_valid(equals + 1, value_max(r->at, name_len)))
 		return -EPROTO;
 	memcpy(name, r->at, name_len);
 	name[name_len] = '\0';

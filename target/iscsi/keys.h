@@ -12,6 +12,7 @@
 enum {
 	KEY_NAME_MAX = 63,   /* 6.1 */
 	KEY_VALUE_MAX = 255, /* 6.1: one value, unless the key says otherwise; a list has many */
+	KEY_BINARY_MAX = 2 + 2 * 1024, /* 12.1.3: CHAP_C and CHAP_R, 1024 bytes as hexadecimal */
 };
 
 /* Cursor over a whole text (all PDUs of one negotiation joined). */
@@ -23,8 +24,8 @@ void keys_read_init(struct keys_reader *r, const void *text, size_t len);
 /* The next pair: its name copied, its value where it is in the text; both NUL-ended. Returns 1;
  * 0 at the end; -EPROTO for a pair without '=', with an empty or overlong or ill-formed name, an
  * overlong value, or not ended by NUL. A value may be a list of any length, each element of which
- * is at most KEY_VALUE_MAX long. NULs behind the last pair are the end, too: padding that was
- * counted as data. */
+ * is at most KEY_VALUE_MAX long (those of CHAP_C and CHAP_R: KEY_BINARY_MAX). NULs behind the last
+ * pair are the end, too: padding that was counted as data. */
 int keys_read(struct keys_reader *r, char name[static KEY_NAME_MAX + 1],
 	      const char **value) MUST_CHECK;
 

@@ -8,6 +8,7 @@
  * all else is agreed; the last response waits until the older one has ended on its own reactor, so
  * that nothing of it can run after the new session begins. */
 #include "target/iscsi/conn.h"
+#include "target/iscsi/login_security.h"
 
 #include "backstore/base/log.h"
 
@@ -24,8 +25,10 @@ enum {
 };
 
 struct login {
-	bool identified; /* names were checked */
+	bool identified;	     /* names were checked */
+	struct iscsi_policy *policy; /* of the target, or of discovery, when it was identified */
 	enum iscsi_stage stage;
+	struct login_security security;
 	struct keys_text text; /* collected so far */
 	unsigned npdus;
 	struct bhs_login_req request; /* the one being answered */
@@ -40,6 +43,8 @@ void login_free(struct conn *c)
 	if (!c->login)
 		return;
 	keys_text_free(&c->login->text);
+	login_security_wipe(&c->login->security);
+	policy_put(c->login->policy);
 	free(c->login);
 	c->login = NULL;
 }
@@ -300,8 +305,29 @@ static enum iscsi_login_status negotiate(struct conn *c, char *why_buf, size_t w
 	case PARAMS_OK:
 		break;
 	}
-	keys_text_free(&l->text);
 	return ISCSI_LOGIN_SUCCESS;
+}
+
+/* It has said its names; has it proved them? In the log a failure names the target, too. */
+static enum iscsi_login_status secure(struct conn *c, char *why_buf, size_t why_cap)
+{
+	struct login *l = c->login;
+	const struct login_security_offer offer = { c->params.auth_offered, c->params.auth_none,
+						    c->params.auth_chap };
+	const struct iscsi_target *t = c->session->target;
+	char why[192] = "";
+	enum iscsi_login_status status = ISCSI_LOGIN_SUCCESS;
+
+	if (l->stage == ISCSI_STAGE_SECURITY) {
+		status = login_security_text(&l->security, l->policy, &offer, &l->text, &l->answer,
+					     why, sizeof(why));
+	} else if (!login_security_is_over(&l->security, l->policy)) {
+		snprintf(why, sizeof(why), "CHAP is required, and the security stage was skipped");
+		status = ISCSI_LOGIN_AUTH_FAILURE;
+	}
+	if (status != ISCSI_LOGIN_SUCCESS)
+		snprintf(why_buf, why_cap, "%s: %s", t ? t->name : "discovery", why);
+	return status;
 }
 
 /* The text is whole and understood: say what is ours to say, and go on or stay. */
@@ -309,13 +335,11 @@ static int answer(struct conn *c, const struct bhs_login_req *h)
 {
 	struct login *l = c->login;
 	unsigned nsg = h->flags & 3;
+	char why[ISCSI_NAME_BYTES + 256];
+	enum iscsi_login_status status;
 
-	if (l->stage == ISCSI_STAGE_SECURITY && c->params.auth_offered && !c->params.auth_none)
-		return fail(c, ISCSI_LOGIN_AUTH_FAILURE, "AuthMethod=None was not offered");
 	if (!l->identified) {
-		char why[ISCSI_NAME_BYTES + 64];
-		enum iscsi_login_status status = identify(c, why, sizeof(why));
-
+		status = identify(c, why, sizeof(why));
 		if (status != ISCSI_LOGIN_SUCCESS)
 			return fail(c, status, why);
 		l->identified = true;
@@ -325,13 +349,17 @@ static int answer(struct conn *c, const struct bhs_login_req *h)
 	if (c->params.discovery != !c->session->target)
 		return fail(c, ISCSI_LOGIN_INITIATOR_ERROR,
 			    "SessionType came after the first text (13.21)");
+	status = secure(c, why, sizeof(why));
+	keys_text_free(&l->text);
+	if (status != ISCSI_LOGIN_SUCCESS)
+		return fail(c, status, why);
 	if (l->stage == ISCSI_STAGE_OPERATIONAL) {
 		params_declare(&c->params, &c->reactor->node->offer, &l->answer);
 		l->declared = true;
 	}
 	if (l->answer.overflow)
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "the answers do not fit in one PDU");
-	if (!(h->flags & ISCSI_TRANSIT)) {
+	if (!(h->flags & ISCSI_TRANSIT) || !login_security_is_over(&l->security, l->policy)) {
 		respond(c, (uint8_t)(l->stage << 2), ISCSI_LOGIN_SUCCESS);
 		return c->closed ? -EPROTO : 0;
 	}

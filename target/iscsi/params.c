@@ -1,4 +1,5 @@
-/* Negotiation as a table: one row per key of RFC 7143 section 13 (and AuthMethod of 12.1).
+/* Negotiation as a table: one row per key of RFC 7143 section 13, and those of 12.1, whose values
+ * login_security.c judges.
  *
  * A text is gone over three times, because a key may stand before one it depends on:
  * first the declarations (SessionType makes others Irrelevant), then everything
@@ -97,11 +98,13 @@ static const char *take_key(struct negotiation *n, const struct key *k, const ch
 }
 
 /* Key and value came from the peer and go to a log. */
-static void explain(char *buf, size_t cap, const char *name, const char *value, const char *what)
+static void explain(char *buf, size_t cap, const struct key *k, const char *value, const char *what)
 {
 	if (!cap)
 		return;
-	snprintf(buf, cap, "%s=%.99s%s: %s", name, value, strlen(value) > 99 ? "..." : "", what);
+	if (k->flags & HIDDEN)
+		value = "(hidden)";
+	snprintf(buf, cap, "%s=%.99s%s: %s", k->name, value, strlen(value) > 99 ? "..." : "", what);
 	for (char *c = buf; *c; c++)
 		if ((uint8_t)*c < 0x20 || (uint8_t)*c >= 0x7f)
 			*c = '?';
@@ -125,7 +128,7 @@ static enum params_result one_turn(struct negotiation *n, enum turn turn, const 
 		else if (k && k->turn == turn)
 			wrong = take_key(n, k, value);
 		if (wrong) {
-			explain(why_buf, why_cap, name, value, wrong);
+			explain(why_buf, why_cap, k, value, wrong);
 			return PARAMS_BAD;
 		}
 	}

@@ -29,10 +29,11 @@ struct params {
 	uint32_t MaxRecvDataSegmentLength;
 	char InitiatorName[224], InitiatorAlias[KEY_VALUE_MAX + 1];
 	char TargetName[224];
-	bool discovery;		      /* SessionType */
-	bool auth_offered, auth_none; /* AuthMethod was offered; None was among it */
-	bool send_targets;	      /* SendTargets was asked for, with: */
-	char SendTargets[224];	      /* "All", "" or a name */
+	bool discovery; /* SessionType */
+	/* AuthMethod was offered, and what was among it; login_security.h answers it */
+	bool auth_offered, auth_none, auth_chap;
+	bool send_targets;     /* SendTargets was asked for, with: */
+	char SendTargets[224]; /* "All", "" or a name */
 
 	/* private: keys already negotiated in this login, and keys that we offered and the
 	 * initiator has yet to answer, as bits of the table */

@@ -120,15 +120,6 @@ static const char *take_or(struct negotiation *n, const struct key *k, const cha
 	return NULL;
 }
 
-/* The first element that we know; we know one, and its value in params is the default. */
-static const char *take_list(struct negotiation *n, const struct key *k, const char *value)
-{
-	if (!keys_list_has(value, k->accepted))
-		return params_reject(n, k);
-	keys_write(n->answer, k->name, k->accepted);
-	return NULL;
-}
-
 /* The first element of @list that is one of @names, as its index; -1: none is. */
 static int first_known(const char *list, const char *const names[], int n)
 {
@@ -157,12 +148,14 @@ static const char *take_digest(struct negotiation *n, const struct key *k, const
 	return NULL;
 }
 
-/* 12.1. Without None in it the answer is Reject, and who calls us ends the login. */
+/* 12.1. Which of them is chosen depends on who logs in to what: login_security.h. */
 static const char *take_auth_method(struct negotiation *n, const struct key *k, const char *value)
 {
+	(void)k;
 	n->p->auth_offered = true;
-	n->p->auth_none = keys_list_has(value, k->accepted);
-	return take_list(n, k, value);
+	n->p->auth_none = keys_list_has(value, "None");
+	n->p->auth_chap = keys_list_has(value, "CHAP");
+	return NULL;
 }
 
 /* 13.23: the first of theirs that we know, and all of RFC 7143's are. */
@@ -310,21 +303,19 @@ static const char *take_nothing(struct negotiation *n, const struct key *k, cons
 
 /* clang-format off */
 #define NUM(name, fn, flags, lo, hi, ours) \
-	{ #name, flags, TURN_OFFERED, fn, FIELD(name), lo, hi, ours, FIXED, NULL }
+	{ #name, flags, TURN_OFFERED, fn, FIELD(name), lo, hi, ours, FIXED }
 #define NUM_OURS(name, fn, flags, lo, hi) \
-	{ #name, flags, TURN_OFFERED, fn, FIELD(name), lo, hi, 0, OFFER(name), NULL }
+	{ #name, flags, TURN_OFFERED, fn, FIELD(name), lo, hi, 0, OFFER(name) }
 #define BOOL(name, fn, flags, ours) \
-	{ #name, (flags) | IS_BOOL, TURN_OFFERED, fn, FIELD(name), 0, 1, ours, FIXED, NULL }
+	{ #name, (flags) | IS_BOOL, TURN_OFFERED, fn, FIELD(name), 0, 1, ours, FIXED }
 #define BOOL_OURS(name, fn, flags) \
-	{ #name, (flags) | IS_BOOL, TURN_OFFERED, fn, FIELD(name), 0, 1, 0, OFFER(name), NULL }
-#define LIST(name, fn, flags, accepted) \
-	{ #name, flags, TURN_OFFERED, fn, NO_FIELD, 0, 0, 0, FIXED, accepted }
+	{ #name, (flags) | IS_BOOL, TURN_OFFERED, fn, FIELD(name), 0, 1, 0, OFFER(name) }
 #define DIGEST(name, field) \
-	{ #name, IN_OPERATIONAL, TURN_OFFERED, take_digest, FIELD(field), 0, 0, 0, FIXED, NULL }
+	{ #name, IN_OPERATIONAL, TURN_OFFERED, take_digest, FIELD(field), 0, 0, 0, FIXED }
 #define DECL(name, fn, flags, field) \
-	{ name, (flags) | DECLARED, TURN_DECLARED, fn, field, 0, 0, 0, FIXED, NULL }
+	{ name, (flags) | DECLARED, TURN_DECLARED, fn, field, 0, 0, 0, FIXED }
 #define PLAIN(name, fn, flags) \
-	{ #name, flags, TURN_OFFERED, fn, NO_FIELD, 0, 0, 0, FIXED, NULL }
+	{ #name, flags, TURN_OFFERED, fn, NO_FIELD, 0, 0, 0, FIXED }
 
 static const struct key table[] = {
 	/* declarations */
@@ -337,10 +328,15 @@ static const struct key table[] = {
 	DECL("TargetAddress", take_target_only, IN_ALL, NO_FIELD),		/* 13.8 */
 	DECL("TargetPortalGroupTag", take_target_only, IN_ALL, NO_FIELD),	/* 13.9 */
 	{ "MaxRecvDataSegmentLength", IN_ALL | DECLARED, TURN_DECLARED, take_max_recv,
-	  FIELD(MaxRecvDataSegmentLength), 512, LENGTH_MAX, 0, FIXED, NULL },	/* 13.12 */
+	  FIELD(MaxRecvDataSegmentLength), 512, LENGTH_MAX, 0, FIXED },	/* 13.12 */
 
 	/* negotiated */
-	LIST(AuthMethod, take_auth_method, IN_SECURITY, "None"),		/* 12.1 */
+	PLAIN(AuthMethod, take_auth_method, IN_SECURITY),			/* 12.1 */
+	PLAIN(CHAP_A, take_nothing, IN_SECURITY),				/* 12.1.3 */
+	PLAIN(CHAP_I, take_nothing, IN_SECURITY),
+	PLAIN(CHAP_C, take_nothing, IN_SECURITY | HIDDEN),
+	PLAIN(CHAP_N, take_nothing, IN_SECURITY),
+	PLAIN(CHAP_R, take_nothing, IN_SECURITY | HIDDEN),
 	DIGEST(HeaderDigest, header_digest),					/* 13.1 */
 	DIGEST(DataDigest, data_digest),
 	NUM(MaxConnections, take_min, LEADING, 1, 65535, 1),			/* 13.2 */
@@ -348,7 +344,7 @@ static const struct key table[] = {
 	BOOL_OURS(ImmediateData, take_and, LEADING),				/* 13.11 */
 	NUM_OURS(MaxBurstLength, take_min, LEADING, 512, LENGTH_MAX),		/* 13.13 */
 	{ "FirstBurstLength", LEADING, TURN_DEPENDENT, take_first_burst,
-	  FIELD(FirstBurstLength), 512, LENGTH_MAX, 0, OFFER(FirstBurstLength), NULL }, /* 13.14 */
+	  FIELD(FirstBurstLength), 512, LENGTH_MAX, 0, OFFER(FirstBurstLength) }, /* 13.14 */
 	NUM(DefaultTime2Wait, take_max, IN_OPERATIONAL, 0, 3600, 0),		/* 13.15 */
 	NUM(DefaultTime2Retain, take_min, IN_OPERATIONAL, 0, 3600, 0),		/* 13.16 */
 	NUM_OURS(MaxOutstandingR2T, take_min, LEADING, 1, 65535),		/* 13.17 */
@@ -356,7 +352,7 @@ static const struct key table[] = {
 	BOOL(DataSequenceInOrder, take_or, LEADING, true),			/* 13.19 */
 	NUM(ErrorRecoveryLevel, take_min, IN_OPERATIONAL, 0, 2, 0),		/* 13.20 */
 	{ "TaskReporting", LEADING, TURN_OFFERED, take_task_reporting, FIELD(TaskReporting),
-	  0, 0, 0, FIXED, NULL },						/* 13.23 */
+	  0, 0, 0, FIXED },						/* 13.23 */
 	NUM(iSCSIProtocolLevel, take_min, LEADING, 0, 31, 2),			/* 13.24 */
 	PLAIN(OFMarker, take_marker, IN_OPERATIONAL),				/* 13.25 */
 	PLAIN(IFMarker, take_marker, IN_OPERATIONAL),

@@ -13,6 +13,7 @@ enum {
 	NOT_IN_DISCOVERY = 1 << 3, /* "Irrelevant when: SessionType=Discovery" */
 	DECLARED = 1 << 4,	   /* no answer is expected */
 	IS_BOOL = 1 << 5,
+	HIDDEN = 1 << 6, /* its value is not for a log */
 	LEADING = NOT_IN_DISCOVERY | IN_OPERATIONAL,
 };
 
@@ -38,7 +39,6 @@ struct key {
 	size_t field;	       /* in struct params */
 	uint32_t lo, hi, ours; /* numbers: the range, and our value; booleans: our value */
 	size_t ours_field;     /* in struct params_offer, where it is not fixed; or PARAMS_FIXED */
-	const char *accepted;  /* lists: the one value that we take */
 };
 
 const struct key *params_key_find(const char *name);

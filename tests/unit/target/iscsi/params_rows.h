@@ -119,18 +119,28 @@ static const struct row rows[] = {
 	{ 0, OPER, "X#NodeArchitecture=Linux,x86|", "", OK, 0 }, /* 13.26 */
 
 	/* --- AuthMethod 12.1 --- */
-	{ 0, SEC, "AuthMethod=None|", "AuthMethod=None|", OK, "auth_offered=1 auth_none=1" },
-	{ 0, SEC, "AuthMethod=CHAP,None|", "AuthMethod=None|", OK, "auth_offered=1 auth_none=1" },
-	{ 0, SEC, "AuthMethod=KRB5,SRP,CHAP,None|", "AuthMethod=None|", OK, "auth_none=1" },
-	{ 0, SEC, "AuthMethod=CHAP|", "AuthMethod=Reject|", OK, "auth_offered=1 auth_none=0" },
-	{ 0, SEC, "AuthMethod=NoneSuch,xNone|", "AuthMethod=Reject|", OK, "auth_none=0" },
-	{ 0, SEC, "AuthMethod=" X255 "," X255 ",None|", "AuthMethod=None|", OK, "auth_none=1" },
+	{ 0, SEC, "AuthMethod=None|", "", OK, "auth_offered=1 auth_none=1" },
+	{ 0, SEC, "AuthMethod=CHAP,None|", "", OK, "auth_offered=1 auth_none=1" },
+	{ 0, SEC, "AuthMethod=KRB5,SRP,CHAP,None|", "", OK, "auth_none=1" },
+	{ 0, SEC, "AuthMethod=CHAP|", "", OK, "auth_offered=1 auth_none=0" },
+	{ 0, SEC, "AuthMethod=NoneSuch,xNone|", "", OK, "auth_none=0" },
+	{ 0, SEC, "AuthMethod=" X255 "," X255 ",None|", "", OK, "auth_none=1" },
 	{ 0, SEC, "AuthMethod=" X255 "x,None|", 0, BAD, "auth_offered=0" },
-	{ 0, SEC, "AuthMethod=|", "AuthMethod=Reject|", OK, "auth_offered=1 auth_none=0" },
+	{ 0, SEC, "AuthMethod=|", "", OK, "auth_offered=1 auth_none=0" },
 	{ 0, SEC, "AuthMethod=None|AuthMethod=None|", 0, BAD, 0 },
 	{ 0, OPER, "AuthMethod=None|", "", BAD, "auth_offered=0" },
 	{ 0, FULL, "AuthMethod=None|", "AuthMethod=Reject|", OK, "auth_offered=0" },
-	{ 0, SEC, "CHAP_A=5|", "CHAP_A=NotUnderstood|", OK, 0 },
+	{ 0, SEC, "AuthMethod=CHAP,None|", "", OK, "auth_chap=1" },
+	{ 0, SEC, "AuthMethod=KRB5,None|", "", OK, "auth_chap=0 auth_none=1" },
+	/* login_security.c judges their values */
+	{ 0, SEC, "CHAP_A=5|", "", OK, 0 },
+	{ 0, SEC, "CHAP_N=u|CHAP_R=0x" X255 X255 X255 "|CHAP_I=1|CHAP_C=0b" X255 "|", "", OK, 0 },
+	{ 0, SEC, "CHAP_N=" X255 "x|", "", BAD, 0 },
+	{ 0, SEC, "CHAP_A=5|CHAP_A=5|", "", BAD, 0 },
+	{ "S:CHAP_A=5|", SEC, "CHAP_A=7|", "", BAD, 0 },
+	{ "S:CHAP_R=0x00|", SEC, "CHAP_R=0x01|", "", BAD, 0 },
+	{ 0, OPER, "CHAP_N=user|", "", BAD, 0 },
+	{ 0, FULL, "CHAP_C=0x00|", "CHAP_C=Reject|", OK, 0 },
 
 	/* --- stages: section 12 allows few keys in the security stage --- */
 	{ 0, SEC, "HeaderDigest=None|", "", BAD, 0 },
@@ -370,8 +380,8 @@ static const struct row rows[] = {
 	  "InitialR2T=0 ImmediateData=1 MaxBurstLength=1048576 FirstBurstLength=65536 "
 	  "MaxRecvDataSegmentLength=262144" },
 	{ 0, SEC,
-	  "InitiatorName=" INI "|InitiatorAlias=host|SessionType=Discovery|AuthMethod=None|",
-	  "AuthMethod=None|", OK, "discovery=1 auth_none=1" },
+	  "InitiatorName=" INI "|InitiatorAlias=host|SessionType=Discovery|AuthMethod=None|", "",
+	  OK, "discovery=1 auth_none=1" },
 	{ "S:InitiatorName=" INI "|" DISCOV "AuthMethod=None|", OPER,
 	  "HeaderDigest=None|DataDigest=None|DefaultTime2Wait=2|DefaultTime2Retain=0|"
 	  "IFMarker=No|OFMarker=No|ErrorRecoveryLevel=0|MaxRecvDataSegmentLength=32768|",
@@ -382,7 +392,7 @@ static const struct row rows[] = {
 	{ 0, SEC,
 	  "InitiatorName=iqn.2008-11.org.linux-kvm:vm|InitiatorAlias=vm|TargetName=" TGT
 	  "|SessionType=Normal|AuthMethod=CHAP,None|",
-	  "AuthMethod=None|", OK, "auth_none=1" },
+	  "", OK, "auth_none=1" },
 	{ "S:InitiatorName=iqn.2008-11.org.linux-kvm:vm|InitiatorAlias=vm|TargetName=" TGT
 	  "|SessionType=Normal|AuthMethod=CHAP,None|",
 	  OPER,
@@ -413,7 +423,7 @@ static const struct row rows[] = {
 	{ 0, SEC,
 	  "InitiatorName=iqn.1991-05.com.microsoft:win-8kq|SessionType=Normal|TargetName=" TGT
 	  "|AuthMethod=None|",
-	  "AuthMethod=None|", OK, "auth_none=1" },
+	  "", OK, "auth_none=1" },
 	{ 0, OPER,
 	  "HeaderDigest=None,CRC32C|DataDigest=None,CRC32C|ErrorRecoveryLevel=2|InitialR2T=No|"
 	  "ImmediateData=Yes|MaxRecvDataSegmentLength=65536|MaxBurstLength=262144|"

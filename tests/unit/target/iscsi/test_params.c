@@ -68,9 +68,10 @@ static const struct {
 	FLAG(DataPDUInOrder),	 FLAG(DataSequenceInOrder),
 	FLAG(header_digest),	 FLAG(data_digest),
 	FLAG(discovery),	 FLAG(auth_offered),
-	FLAG(auth_none),	 FLAG(send_targets),
-	STR(InitiatorName),	 STR(TargetName),
-	STR(InitiatorAlias),	 STR(SendTargets),
+	FLAG(auth_none),	 FLAG(auth_chap),
+	FLAG(send_targets),	 STR(InitiatorName),
+	STR(TargetName),	 STR(InitiatorAlias),
+	STR(SendTargets),
 };
 
 static void assert_field(const struct params *p, const char *name, size_t name_len,
