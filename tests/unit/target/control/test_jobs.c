@@ -16,7 +16,7 @@ struct work {
 	unsigned released;
 	bool ask_commit, committed;
 	unsigned steps;
-	bool was_cancelled;
+	_Atomic bool was_cancelled; /* several jobs may have one */
 };
 
 static void work_init(struct work *w)
