@@ -76,6 +76,7 @@ void placement_take(struct placement *p, uint64_t now_ns, int fd)
 		log_warn("a connection is closed: there are %u already (--max-sessions and the "
 			 "logins beside them)",
 			 p->max_connections);
+		login_count_refused(&p->node->logins.counts, REFUSED_TURNED_AWAY);
 		close(fd);
 		return;
 	}

@@ -15,6 +15,7 @@
 int logins_init(struct logins *l, unsigned max)
 {
 	l->max = max;
+	memset(&l->counts, 0, sizeof(l->counts));
 	for (unsigned i = 0; i < LOGINS_BUCKETS; i++)
 		list_init(&l->buckets[i]);
 	return -pthread_mutex_init(&l->lock, NULL);

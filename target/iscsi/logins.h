@@ -6,6 +6,7 @@
 
 #include "backstore/base/compiler.h"
 #include "backstore/base/list.h"
+#include "target/iscsi/counters.h"
 
 #include <pthread.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct logins {
 	unsigned max; /* of one address; fixed before it is used */
 	pthread_mutex_t lock;
 	struct list buckets[LOGINS_BUCKETS];
+	struct login_counters counts;
 };
 
 /* An address that has any. */
