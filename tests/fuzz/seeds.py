@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the committed corpora of fuzz_pdu and fuzz_keys: small, each with a reason.
+"""Writes the committed corpora of fuzz_pdu, fuzz_keys and fuzz_chap: small, each with a reason.
 
 Run it in this folder after a change of an input's form; what the fuzzer finds
 worth keeping is added by hand, under a name that says why."""
@@ -112,6 +112,41 @@ KEYS = {
                         "InitiatorAlias=\u00e4\u20ac\U0001f600|")),
 }
 
+
+
+def chap(*texts, how=5):
+    """'|' for NUL, \x01 for the right response, \x02 for our challenge."""
+    return bytes([how]) + b"\xff".join(t.replace("|", "\0").encode() for t in texts)
+
+
+METHOD, PROOF = "AuthMethod=CHAP,None|", "CHAP_N=alice|CHAP_R=\x01|"
+CHAP = {
+    "one-way": chap(WHO + TO + METHOD, "CHAP_A=5|", PROOF, "", how=1),
+    "sha3": chap(METHOD, "CHAP_A=8,7,6,5|", PROOF),
+    "mutual": chap(METHOD, "CHAP_A=6|", PROOF + "CHAP_I=7|CHAP_C=0x" + "ab" * 40 + "|"),
+    "mutual-base64": chap(METHOD, "CHAP_A=7|", PROOF + "CHAP_I=0xff|CHAP_C=0bYWJjZGVm|"),
+    "mutual-nobody": chap(METHOD, "CHAP_A=7|", PROOF + "CHAP_I=1|CHAP_C=0x11|", how=1),
+    "reflected": chap(METHOD, "CHAP_A=7|", PROOF + "CHAP_I=1|CHAP_C=\x02|"),
+    "response-is-challenge": chap(METHOD, "CHAP_A=7|", "CHAP_N=alice|CHAP_R=\x02|"),
+    "longest-challenge": chap(METHOD, "CHAP_A=7|",
+                              PROOF + "CHAP_I=1|CHAP_C=0x" + "5a" * 1024 + "|"),
+    "challenge-too-long": chap(METHOD, "CHAP_A=7|",
+                               PROOF + "CHAP_I=1|CHAP_C=0x" + "5a" * 1025 + "|"),
+    "wrong-secret": chap(METHOD, "CHAP_A=5|", "CHAP_N=alice|CHAP_R=0x" + "00" * 16 + "|"),
+    "wrong-user": chap(METHOD, "CHAP_A=5|", "CHAP_N=eve|CHAP_R=\x01|"),
+    "of-another-user": chap(METHOD, "CHAP_A=5|", "CHAP_N=bob|CHAP_R=\x01|", how=2),
+    "base64-response": chap(METHOD, "CHAP_A=5|", "CHAP_N=alice|CHAP_R=0b" + "A" * 22 + "==|"),
+    "no-user": chap(METHOD, "CHAP_A=5|", "CHAP_R=\x01|"),
+    "no-algorithm": chap(METHOD, "CHAP_A=9,0x4|"),
+    "out-of-turn": chap(METHOD, PROOF),
+    "none-is-refused": chap("AuthMethod=None|"),
+    "nobody-asks": chap("AuthMethod=None|", "", how=0),
+    "nobody-could": chap("AuthMethod=CHAP|", how=0),
+    "rounds": chap(METHOD, *[""] * 12),
+}
+
+for seed, data in CHAP.items():
+    write("fuzz_chap", seed, data)
 for seed, data in PDU.items():
     write("fuzz_pdu", seed, data)
 for seed, data in KEYS.items():
