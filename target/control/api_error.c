@@ -4,6 +4,35 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+
+static size_t sequence_bytes(unsigned char first)
+{
+	return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+static bool is_utf8(const char *s, size_t len)
+{
+	json_t *j = json_stringn(s, len);
+
+	json_decref(j);
+	return j;
+}
+
+/* There may be anything in what a message quotes, and it may be cut within a character: no JSON
+ * could be made of it. */
+static void make_utf8(char *s)
+{
+	while (*s) {
+		size_t len = sequence_bytes((unsigned char)*s);
+
+		if (strnlen(s, len) < len || !is_utf8(s, len)) {
+			*s = '?';
+			len = 1;
+		}
+		s += len;
+	}
+}
 
 void api_fail(struct api_error *e, unsigned status, const char *code, const char *format, ...)
 {
@@ -14,6 +43,7 @@ void api_fail(struct api_error *e, unsigned status, const char *code, const char
 	va_start(args, format);
 	vsnprintf(e->message, sizeof(e->message), format, args);
 	va_end(args);
+	make_utf8(e->message);
 }
 
 json_t *api_error_to_json(const struct api_error *e)
