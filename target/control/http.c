@@ -237,7 +237,7 @@ static void await_calls(struct http *h)
 		pthread_cond_wait(&h->less, &h->lock);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += LAST_ANSWERS_MS / 1000;
-	while (h->nsends && pthread_cond_timedwait(&h->less, &h->lock, &end) != ETIMEDOUT)
+	while (h->nbusy && pthread_cond_timedwait(&h->less, &h->lock, &end) != ETIMEDOUT)
 		;
 	pthread_mutex_unlock(&h->lock);
 }

@@ -45,12 +45,12 @@ static uint64_t deadline_ns(const struct http *h, const struct http_conn *c)
 
 static void set_phase(struct http *h, struct http_conn *c, enum http_phase phase)
 {
-	if (c->phase == HTTP_SENDS)
-		h->nsends--;
+	if (c->phase != HTTP_RECEIVES)
+		h->nbusy--;
 	c->phase = phase;
-	if (phase == HTTP_SENDS)
-		h->nsends++;
-	else if (!h->nsends)
+	if (phase != HTTP_RECEIVES)
+		h->nbusy++;
+	else if (!h->nbusy)
 		pthread_cond_broadcast(&h->less);
 	c->deadline_ns = deadline_ns(h, c);
 	if (h->sweeper_sleeps && phase != HTTP_RUNS)
@@ -119,7 +119,7 @@ static void begin(struct http_listener *l, struct MHD_Connection *mhd, void **co
 static void end(struct http *h, struct http_conn *c)
 {
 	pthread_mutex_lock(&h->lock);
-	set_phase(h, c, HTTP_RUNS);
+	set_phase(h, c, HTTP_RECEIVES);
 	list_del(&c->link);
 	pthread_mutex_unlock(&h->lock);
 	free(c);

@@ -53,8 +53,9 @@ struct http {
 	pthread_cond_t wake;  /* the sweeper: a deadline where there was none, or is_over */
 	pthread_cond_t less;  /* a call has ended, an answer has left */
 	struct list conns;
-	size_t body_bytes; /* of all requests */
-	unsigned ncalls, nsends;
+	size_t body_bytes;   /* of all requests */
+	unsigned ncalls;     /* threads of them */
+	unsigned nbusy;	     /* connections that do not receive */
 	bool sweeper_sleeps; /* without a deadline */
 	bool is_stopping, is_over;
 };
