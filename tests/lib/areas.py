@@ -266,6 +266,15 @@ def conformance(run):
                 "--json", os.path.join(LOGS, "conformance.json"), seconds=15 * MINUTE)
 
 
+def control(run):
+    """the API, the state, ringlun and the metrics: each program of tests/control"""
+    run.build("dev")
+    folder = os.path.join(ROOT, "tests", "control")
+    for path in sorted(glob.glob(os.path.join(folder, "*"))):
+        if os.path.isfile(path) and os.access(path, os.X_OK):   # but modules, *.py
+            run.program(path, *(["--full"] if run.full else []), seconds=30 * MINUTE)
+
+
 def kill(run):
     """SIGKILL and a start at once, over and over: what was acknowledged is there"""
     run.build("dev")
@@ -324,8 +333,8 @@ def quickstart(run):
 
 
 AREAS = {area.__name__: area for area in (
-    checks, unit, component, powercut, fuzz, tsan, protocol, scale, tools, bench, conformance, kill, crash, storm,
-    guest, package, epoll, quickstart)}
+    checks, unit, component, powercut, fuzz, tsan, protocol, scale, tools, bench, conformance, control, kill, crash,
+    storm, guest, package, epoll, quickstart)}
 
 
 def run_area(run, name):

@@ -139,6 +139,11 @@ class Server:
         return f"iscsi://127.0.0.1:{self.port}/{IQN}{volume}/{lun}"
 
     @property
+    def api(self):
+        """The path of its unix socket: Api(server.api) of api.py."""
+        return os.path.join(self.dir, "run", "api.sock")
+
+    @property
     def pid(self):
         return self.process.pid
 
