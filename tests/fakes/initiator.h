@@ -64,6 +64,13 @@ struct ini_offer {
 	const char *TaskReporting; /* NULL: not said */
 };
 
+/* What it knows for CHAP; NULL: not said. */
+struct ini_chap {
+	const char *methods, *algorithms; /* lists that are offered */
+	const char *user, *secret;
+	const char *mutual_secret; /* the target's, which must prove itself */
+};
+
 struct ini {
 	struct list link; /* the rig's */
 	struct fake_world *w;
@@ -71,10 +78,12 @@ struct ini {
 	char name[64];
 	uint8_t isid[6];
 	struct ini_offer offer;
-	bool security_stage; /* begin the login with it */
-	bool hold_r2ts;	     /* they are counted, not answered */
-	bool deaf;	     /* nothing is read from the socket */
-	bool mute_pings;     /* they are not answered */
+	bool security_stage;	     /* begin the login with it */
+	const struct ini_chap *chap; /* in the security stage; NULL: AuthMethod=None */
+	bool hold_response;	     /* to the challenge; ini_prove sends it */
+	bool hold_r2ts;		     /* they are counted, not answered */
+	bool deaf;		     /* nothing is read from the socket */
+	bool mute_pings;	     /* they are not answered */
 	/* xored to the next such digest that is sent */
 	uint8_t spoil_header, spoil_data;
 
@@ -84,6 +93,8 @@ struct ini {
 	bool closed; /* by the target */
 	bool logged_out;
 	char broken[160];
+	bool challenged, target_proved;
+	unsigned chap_algorithm;
 
 	/* as agreed */
 	bool immediate_data, initial_r2t;
@@ -111,6 +122,10 @@ struct ini {
 	bool header_agreed, data_agreed;
 	const char *target;
 	bool discovery;
+	struct {
+		unsigned id;
+		char challenge[80], method[16], name[64], response[80];
+	} said; /* of CHAP, by the target */
 	uint8_t *in;
 	size_t in_len, in_cap;
 };
@@ -148,6 +163,7 @@ uint32_t ini_take_sn(struct ini *i);
 void ini_break(struct ini *i, const char *fmt, ...) PRINTF(2, 3);
 
 /* initiator_login.c */
+void ini_prove(struct ini *i);
 void ini_on_login(struct ini *i, const struct bhs_login_rsp *h, const uint8_t *data, uint32_t len);
 
 /* initiator_cmd.c: the PDUs of SCSI commands */
