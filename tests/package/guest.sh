@@ -1,7 +1,9 @@
+#!/bin/bash
 # In the guest: systemd of the fresh root in namespaces of its own, as a container's; the guest's
 # initiator logs in to what it serves.
 . "$(dirname "$0")/../guest/cases/lib.sh"
 target=iqn.2026-11.io.ringlun:disk1
+disk=
 box=/mnt/box
 
 boot() {        # the root is the host's, read-only: what is written goes to memory
