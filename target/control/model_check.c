@@ -1,55 +1,17 @@
 /* What belongs together in a document: sorted once, so that thousands are no trouble. */
 #include "target/control/model_parse.h"
+#include "target/control/names.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a name stands in its list. */
-struct entry {
-	const char *name;
-	unsigned index;
-};
-
-struct names {
-	struct entry *entries;
-	unsigned n;
-};
-
-static int by_name(const void *left, const void *right)
-{
-	const struct entry *a = left, *b = right;
-	int order = strcmp(a->name, b->name);
-
-	return order ? order : (a->index > b->index) - (a->index < b->index);
-}
-
-static bool names_have(const struct names *names, const char *name)
-{
-	unsigned lo = 0, hi = names->n;
-
-	while (lo < hi) {
-		unsigned mid = lo + (hi - lo) / 2;
-		int order = strcmp(name, names->entries[mid].name);
-
-		if (!order)
-			return true;
-		if (order < 0)
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return false;
-}
-
 /* Sorts them, and refuses one that is there twice: at @list[i].@key, "NAME is ...". */
 static int sort(struct names *names, const struct place *list, const char *key)
 {
-	struct entry *e = names->entries;
+	const struct name_entry *e = names->entries;
 
-	if (!names->n)
-		return 0;
-	qsort(e, names->n, sizeof(*e), by_name);
+	names_sort(names);
 	for (unsigned i = 1; i < names->n; i++) {
 		struct place at = place_element(list, e[i].index), here = place_key(&at, key);
 
@@ -60,15 +22,9 @@ static int sort(struct names *names, const struct place *list, const char *key)
 	return 0;
 }
 
-static int names_init(struct names *names, unsigned n, const struct place *at)
+static int room(struct names *names, unsigned n, const struct place *at)
 {
-	*names = (struct names){ .entries = n ? calloc(n, sizeof(*names->entries)) : NULL };
-	return n && !names->entries ? place_no_memory(at) : 0;
-}
-
-static void names_add(struct names *names, const char *name, unsigned index)
-{
-	names->entries[names->n++] = (struct entry){ name, index };
+	return names_init(names, n) ? place_no_memory(at) : 0;
 }
 
 /* --- parts ----------------------------------------------------------------------------- */
@@ -78,7 +34,7 @@ static int check_pools(const struct model *m, struct names *names, const struct 
 {
 	struct place list = place_key(top, "pools");
 	struct names paths;
-	int rc = names_init(names, m->npools, &list);
+	int rc = room(names, m->npools, &list);
 
 	for (unsigned i = 0; !rc && i < m->npools; i++)
 		names_add(names, m->pools[i].name, i);
@@ -86,12 +42,12 @@ static int check_pools(const struct model *m, struct names *names, const struct 
 		rc = sort(names, &list, "name");
 	if (rc)
 		return rc;
-	rc = names_init(&paths, m->npools, &list);
+	rc = room(&paths, m->npools, &list);
 	for (unsigned i = 0; !rc && i < m->npools; i++)
 		names_add(&paths, m->pools[i].path, i);
 	if (!rc)
 		rc = sort(&paths, &list, "path");
-	free(paths.entries);
+	names_fini(&paths);
 	return rc;
 }
 
@@ -103,7 +59,7 @@ static int check_volume_pools(const struct model *m, const struct names *pools,
 		struct place at = place_element(list, i), here = place_key(&at, "pool");
 		const char *pool = m->volumes[i].pool ? m->volumes[i].pool : "default";
 
-		if (strcmp(pool, "default") != 0 && !names_have(pools, pool))
+		if (strcmp(pool, "default") != 0 && names_find(pools, pool) < 0)
 			return place_refuse(&here,
 					    "there is no pool '%.140s' in \"pools\"; add it, or "
 					    "leave \"pools\" out to have them stay as they are",
@@ -133,7 +89,7 @@ static int check_volumes(const struct model *m, struct names *names, const struc
 			 const struct place *top)
 {
 	struct place list = place_key(top, "volumes");
-	int rc = names_init(names, m->nvolumes, &list);
+	int rc = room(names, m->nvolumes, &list);
 
 	for (unsigned i = 0; !rc && i < m->nvolumes; i++)
 		names_add(names, m->volumes[i].name, i);
@@ -150,7 +106,7 @@ static int check_luns(const struct model_target *t, const struct names *volumes,
 	struct place list = place_key(target, "luns");
 
 	for (unsigned i = 0; i < t->nluns; i++)
-		if (!names_have(volumes, t->luns[i].volume))
+		if (names_find(volumes, t->luns[i].volume) < 0)
 			return place_refuse(&list,
 					    "LUN %u is volume '%.140s', which is not in "
 					    "\"volumes\"; add it there, or leave \"volumes\" out "
@@ -164,13 +120,13 @@ static int check_targets(const struct model *m, const struct names *volumes,
 {
 	struct place list = place_key(top, "targets");
 	struct names names;
-	int rc = names_init(&names, m->ntargets, &list);
+	int rc = room(&names, m->ntargets, &list);
 
 	for (unsigned i = 0; !rc && i < m->ntargets; i++)
 		names_add(&names, m->targets[i].name, i);
 	if (!rc)
 		rc = sort(&names, &list, "name");
-	free(names.entries);
+	names_fini(&names);
 	for (unsigned i = 0; !rc && m->has_volumes && i < m->ntargets; i++) {
 		struct place at = place_element(&list, i);
 
@@ -189,7 +145,7 @@ int model_check(const struct model *m, char *why, size_t why_cap)
 		rc = check_volumes(m, &volumes, &pools, &top);
 	if (!rc)
 		rc = check_targets(m, &volumes, &top);
-	free(pools.entries);
-	free(volumes.entries);
+	names_fini(&pools);
+	names_fini(&volumes);
 	return rc;
 }
