@@ -66,8 +66,6 @@ void api_fail_errno(struct api_error *e, int rc, const char *why);
 
 extern const struct api_route api_routes[]; /* routes.c; the last has no method */
 
-/* From now on what jansson frees is wiped: there may have been secrets in it. First thing in
- * main(); once is enough. */
-void api_json_init(void);
-/* openapi.json, as it was when this was built; GET /v1/openapi.json answers with a copy. */
+/* GET /v1/openapi.json: the file as it was when this was built. */
+api_fn api_show_openapi;
 extern const char api_openapi_begin[], api_openapi_end[];

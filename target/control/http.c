@@ -12,6 +12,7 @@
 
 #include "backstore/base/log.h"
 #include "backstore/base/signals.h"
+#include "target/control/model_json.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -191,7 +192,7 @@ int http_start(struct http **out, const struct http_config *cfg, char *why, size
 		snprintf(why, why_cap, "out of memory");
 		return -ENOMEM;
 	}
-	api_json_init();
+	json_wipe_always(); /* bodies have secrets, and a parser copies them about */
 	rc = start_sweeper(h);
 	if (rc) {
 		snprintf(why, why_cap, "cannot start a thread: %s", strerror(-rc));
