@@ -24,7 +24,8 @@ struct vpool_volume {
 	uint8_t uuid[16];
 	char name[VPOOL_NAME_BYTES];
 	enum vpool_kind kind;
-	char *path; /* of its bytes, absolute; owned */
+	char *path;   /* of its bytes, absolute; owned */
+	char *device; /* what it was, of an external one that is a device; "": none; owned */
 	uint64_t size_bytes;
 	uint32_t block_bytes;
 	bool buffered, writethrough, read_only;
@@ -72,9 +73,15 @@ int vpool_create(struct vpool *p, const struct vpool_spec *spec, struct vpool_vo
 /* Only grows; the bytes first, the record then. */
 int vpool_resize(struct vpool *p, const uint8_t uuid[static 16], uint64_t size_bytes, char *why,
 		 size_t why_cap) MUST_CHECK;
-/* Its bytes go, but for an external one's. The caller has closed it, or its disk hangs. */
+/* Its bytes go, but for an external one's. The caller has closed it, or its disk hangs. @progress
+ * can stop it before it has begun; later it only hears of it. Where the bytes cannot be removed,
+ * the volume is gone nevertheless, with an error, and the next opening of the pool tries again. */
 int vpool_delete(struct vpool *p, const uint8_t uuid[static 16],
 		 const struct vpool_progress *progress, char *why, size_t why_cap) MUST_CHECK;
+
+/* Whether what lies at its path is what the pool knows: there, of a kind that can be served, as
+ * long as it was (-ENODATA), the same device (-EXDEV). Before it is opened. */
+int vpool_check_volume(const struct vpool_volume *v, char *why, size_t why_cap) MUST_CHECK;
 
 /* Reads a pool that nobody serves and changes nothing: calls @report with a sentence for each thing
  * that is wrong. Returns how many, or -errno with @why where it cannot be read at all. */
