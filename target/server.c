@@ -235,6 +235,7 @@ static int start_threads(struct server *s, char *why, size_t why_cap)
 	s->serves = !rc;
 	for (unsigned i = 0; i < n; i++)
 		sem_post(&s->gate);
+	iscsi_node_run(&s->node, s->serves);
 	return rc;
 }
 
@@ -292,6 +293,24 @@ static int init_parts(struct server *s)
 	return 0;
 }
 
+/* --allow; without it everybody may. */
+static int set_default_policy(struct server *s, char *why, size_t why_cap)
+{
+	struct policy_rule rules[CONFIG_MAX_ALLOW] = { 0 };
+	struct policy_spec spec = { .rules = rules, .nrules = s->cfg_view.nallow };
+	struct iscsi_policy *policy;
+	int rc;
+
+	if (!spec.nrules)
+		return 0;
+	for (unsigned i = 0; i < spec.nrules; i++)
+		rules[i].initiator = s->cfg_view.allow[i];
+	rc = policy_new(&policy, &spec, why, why_cap);
+	if (!rc)
+		iscsi_node_set_default_policy(&s->node, policy);
+	return rc;
+}
+
 int server_new(struct server **out, const struct config *cfg, char *why, size_t why_cap)
 {
 	struct server *s = calloc(1, sizeof(*s));
@@ -308,10 +327,10 @@ int server_new(struct server **out, const struct config *cfg, char *why, size_t 
 		free(s);
 		return rc;
 	}
-	s->node.allow = cfg->allow;
-	s->node.nallow = cfg->nallow;
 	s->node.nreactors = s->nthreads;
-	rc = engine_choose(&s->engine_new, cfg->engine, why, why_cap);
+	rc = set_default_policy(s, why, why_cap);
+	if (!rc)
+		rc = engine_choose(&s->engine_new, cfg->engine, why, why_cap);
 	if (!rc)
 		rc = volumes_open(&s->volumes, cfg, &s->node, why, why_cap);
 	if (rc) {
@@ -468,6 +487,7 @@ int server_stop(struct server *s)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += STOP_BOUND_S;
 	log_info("stopping: asking sessions to log out");
+	iscsi_node_run(&s->node, false);
 	rc = drain(s, &until);
 	if (!rc) {
 		s->flush_msg.run = flush_all;

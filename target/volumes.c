@@ -97,9 +97,6 @@ void volumes_fini(struct volumes *vs)
 {
 	struct list *l;
 
-	while (vs->ntargets)
-		scsi_target_free(vs->targets[--vs->ntargets]);
-	free(vs->targets);
 	while ((l = list_pop(&vs->all)))
 		volume_close(list_entry(l, struct volume, link));
 	pthread_mutex_destroy(&vs->lock);
@@ -235,24 +232,24 @@ static int open_identified(struct volumes *vs, struct volume **out, const struct
 }
 
 /* Behind the target that it names, which may be there already. */
-static int show_volume(struct volumes *vs, const struct volume *vol, const struct volume_config *v,
-		       struct iscsi_node *node, unsigned reactors)
+static int show_volume(const struct volume *vol, const struct volume_config *v,
+		       struct iscsi_node *node, char *why, size_t why_cap)
 {
+	struct policy_spec spec = { .by_default = true, .shared = v->shared };
+	struct iscsi_policy *policy;
 	char name[ISCSI_NAME_BYTES];
-	struct iscsi_target *shown;
-	struct scsi_target *target;
 	int rc;
 
 	snprintf(name, sizeof(name), TARGET_NAME_PREFIX "%s", v->target);
-	shown = iscsi_node_target(node, name);
-	if (shown)
-		return scsi_target_add(shown->scsi, v->lun, vol->lu);
-	rc = scsi_target_new(&target);
-	if (rc)
+	rc = policy_new(&policy, &spec, why, why_cap);
+	if (!rc)
+		rc = iscsi_node_add_target(node, name, policy, why, why_cap);
+	if (rc && rc != -EEXIST)
 		return rc;
-	vs->targets[vs->ntargets++] = target;
-	rc = scsi_target_add(target, v->lun, vol->lu);
-	return rc ? rc : iscsi_node_add_target(node, name, target, v->shared, reactors);
+	rc = iscsi_node_map_lun(node, name, v->lun, vol->lu);
+	if (rc)
+		snprintf(why, why_cap, "LUN %u: %s", v->lun, strerror(-rc));
+	return rc;
 }
 
 static int open_volume(struct volumes *vs, const struct volume_config *v, const struct config *cfg,
@@ -267,11 +264,9 @@ static int open_volume(struct volumes *vs, const struct volume_config *v, const 
 		return rc;
 	vol->given = v;
 	volumes_add(vs, vol);
-	rc = show_volume(vs, vol, v, node, cfg->reactors);
-	if (rc) {
-		snprintf(why, why_cap, "%s", strerror(-rc));
+	rc = show_volume(vol, v, node, why, why_cap);
+	if (rc)
 		return rc;
-	}
 	log_info("volume %s: " TARGET_NAME_PREFIX "%s LUN %u: %s, %llu bytes%s", v->name, v->target,
 		 v->lun, v->path, (unsigned long long)scsi_lu_backstore(vol->lu)->size_bytes,
 		 v->read_only ? ", read-only" : "");
@@ -285,11 +280,6 @@ int volumes_open(struct volumes *vs, const struct config *cfg, struct iscsi_node
 
 	/* where it cannot be made, check_runtime_dir says so, if a volume needs it */
 	(void)!mkdir(cfg->runtime_dir, 0755);
-	vs->targets = calloc(cfg->nvolumes + 1, sizeof(struct scsi_target *));
-	if (!vs->targets) {
-		snprintf(why, why_cap, "out of memory");
-		return -ENOMEM;
-	}
 	for (unsigned i = 0; i < cfg->nvolumes; i++) {
 		const struct volume_config *v = &cfg->volumes[i];
 		int rc = open_volume(vs, v, cfg, node, reason, sizeof(reason));

@@ -38,8 +38,6 @@ struct volumes {
 	pthread_mutex_t lock; /* of the list; never held over anything that blocks */
 	struct list all;      /* in the order of adding */
 	unsigned n;
-	struct scsi_target **targets; /* of the command line */
-	unsigned ntargets;
 };
 
 int volumes_init(struct volumes *vs) MUST_CHECK;

@@ -129,6 +129,7 @@ static void on_timer(struct io_timer *timer)
 	} else if (c->last_pdu_queued) {
 		conn_close(c, "the peer does not read its last answer");
 	} else if (!conn_is_full_feature(c)) {
+		login_count_refused(&c->reactor->node->logins.counts, REFUSED_TIMEOUT);
 		conn_close(c, "no login within the time limit");
 	} else if (c->state == CONN_LOGOUT_REQUESTED) {
 		conn_close(c, "it was asked to log out and did not");
@@ -158,6 +159,16 @@ static struct sockaddr_storage peer_of(int fd)
 	return sa;
 }
 
+void conn_here(const struct conn *c, struct sockaddr_storage *sa)
+{
+	socklen_t len = sizeof(*sa);
+
+	memset(sa, 0, sizeof(*sa));
+	if (getsockname(c->fd, (struct sockaddr *)sa, &len) ||
+	    (sa->ss_family != AF_INET && sa->ss_family != AF_INET6))
+		sa->ss_family = AF_UNSPEC;
+}
+
 /* Not even a connection comes of it. */
 static struct conn *turn_away(struct iscsi_reactor *r, int fd, struct login_source *source)
 {
@@ -181,6 +192,7 @@ struct conn *conn_new(struct iscsi_reactor *r, int fd)
 		log_warn("%s: connection closed: far more than %u connections of this address have "
 			 "not logged in (--max-logins-per-address)",
 			 text, r->node->logins.max);
+		login_count_refused(&r->node->logins.counts, REFUSED_TURNED_AWAY);
 		return turn_away(r, fd, source);
 	}
 	if (!c) {
@@ -189,6 +201,7 @@ struct conn *conn_new(struct iscsi_reactor *r, int fd)
 	}
 	c->source = source;
 	c->one_too_many = verdict == LOGIN_REFUSE;
+	c->peer_addr = peer;
 	strcpy(c->peer, text);
 	c->reactor = r;
 	c->fd = fd;

@@ -36,7 +36,8 @@ struct conn {
 	struct iscsi_reactor *reactor;
 	int fd;
 	enum conn_state state;
-	char peer[SOCKADDR_TEXT_BYTES]; /* ADDR:PORT, for the log */
+	struct sockaddr_storage peer_addr; /* AF_UNSPEC where it has none */
+	char peer[SOCKADDR_TEXT_BYTES];	   /* ADDR:PORT, for the log */
 	struct login_source *source; /* where it counts, while it serves no volume; NULL: nowhere */
 	bool one_too_many;	     /* from its address: its login is refused */
 
@@ -86,6 +87,8 @@ void conn_close(struct conn *c, const char *why);
 void conn_release(struct conn *c);
 /* Whatever is queued is the last of this connection. */
 void conn_close_when_sent(struct conn *c);
+/* The address of ours that the peer has connected to; AF_UNSPEC where there is none. */
+void conn_here(const struct conn *c, struct sockaddr_storage *sa);
 /* -EPROTO where the state has no such transition. */
 int conn_step(struct conn *c, enum conn_event ev);
 static inline bool conn_is_full_feature(const struct conn *c)
@@ -130,10 +133,13 @@ int login_pdu(struct conn *c); /* login.c */
 void login_free(struct conn *c);
 int text_pdu(struct conn *c); /* text.c */
 void text_reset(struct conn *c);
-int nop_out_pdu(struct conn *c); /* nop.c */
+/* Appends the answer; @w->buf is malloc's, and may become another. 0 or -ENOMEM. */
+int send_targets(struct conn *c, struct keys_writer *w); /* send_targets.c */
+int nop_out_pdu(struct conn *c);			 /* nop.c */
 void nop_ping(struct conn *c);
 int logout_pdu(struct conn *c); /* logout.c */
-void logout_ask(struct conn *c);
+/* Harmless where it was asked already; @why as in conn_close, where it cannot be asked. */
+void logout_ask(struct conn *c, const char *why);
 int tmf_pdu(struct conn *c); /* tmf.c */
 /* An immediate one that has just come: SESSION_EARLY where it is for commands that may still come
  * before it; those of them that are here already will not run. */

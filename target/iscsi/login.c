@@ -7,6 +7,7 @@
  * The session enters the node's register, and replaces an older one of the same nexus, only when
  * all else is agreed; the last response waits until the older one has ended on its own reactor, so
  * that nothing of it can run after the new session begins. */
+#include "target/iscsi/access.h"
 #include "target/iscsi/conn.h"
 #include "target/iscsi/login_security.h"
 
@@ -22,6 +23,8 @@ enum {
 	MAX_LOGIN_PDUS = 64,
 	MAX_ANSWER_BYTES = 8192, /* the initiator's MaxRecvDataSegmentLength until it says more */
 	MAX_OLD_SESSIONS = 8,
+	MAX_CHANGES = 8, /* of policies, while one login enters */
+	WHY_BYTES = 3 * ISCSI_NAME_BYTES,
 };
 
 struct login {
@@ -51,13 +54,19 @@ void login_free(struct conn *c)
 
 /* --- answering ---------------------------------------------------------------------- */
 
+static bool is_redirect(enum iscsi_login_status status)
+{
+	return status == ISCSI_LOGIN_MOVED || status == ISCSI_LOGIN_MOVED_FOREVER;
+}
+
 static void respond(struct conn *c, uint8_t flags, enum iscsi_login_status status)
 {
 	struct login *l = c->login;
 	bool ok = status == ISCSI_LOGIN_SUCCESS;
+	bool has_text = ok || is_redirect(status);
 	bool ends = ok && (flags & ISCSI_TRANSIT) && (flags & 3) == ISCSI_STAGE_FULL_FEATURE;
 	struct tx_pdu *p =
-		conn_pdu(c, ISCSI_LOGIN_RSP, l->answer_buf, ok ? (uint32_t)l->answer.len : 0);
+		conn_pdu(c, ISCSI_LOGIN_RSP, l->answer_buf, has_text ? (uint32_t)l->answer.len : 0);
 	struct bhs_login_rsp *h;
 
 	if (!p)
@@ -79,41 +88,68 @@ static int fail(struct conn *c, enum iscsi_login_status status, const char *why)
 	log_warn("%s %s: login refused (%02x%02x): %s", c->peer,
 		 *c->params.InitiatorName ? c->params.InitiatorName : "(no name)",
 		 (unsigned)status >> 8, (unsigned)status & 0xff, why);
+	login_count_status(&c->reactor->node->logins.counts, status);
 	respond(c, c->login->request.flags & 0x0c, status);
 	if (!c->closed)
 		conn_close_when_sent(c);
 	return 0;
 }
 
+/* 11.13.5: TargetAddress and nothing else, without a portal group (13.8); before it has proved who
+ * it is, too. Returns 0. */
+static int redirect(struct conn *c, enum iscsi_login_status status)
+{
+	struct login *l = c->login;
+	const char *to = c->session->policy->redirect;
+
+	log_info("%s %s: login to %s redirected to %s%s", c->peer, c->session->initiator,
+		 c->session->target->name, to,
+		 status == ISCSI_LOGIN_MOVED_FOREVER ? " for good" : "");
+	l->answer = (struct keys_writer){ .buf = l->answer_buf, .cap = sizeof(l->answer_buf) };
+	keys_write(&l->answer, "TargetAddress", to);
+	login_count_status(&c->reactor->node->logins.counts, status);
+	respond(c, l->request.flags & 0x0c, status);
+	if (!c->closed)
+		conn_close_when_sent(c);
+	return 0;
+}
+
+static int turn_away(struct conn *c, enum iscsi_login_status status, const char *why)
+{
+	return is_redirect(status) ? redirect(c, status) : fail(c, status, why);
+}
+
 /* --- who is it ---------------------------------------------------------------------- */
+
+static struct access_path path_of(const struct conn *c)
+{
+	struct access_path path = { .peer = c->peer_addr };
+
+	conn_here(c, &path.here);
+	return path;
+}
 
 /* Once, as soon as the first whole text is here (6.3.1). Returns success or why not. */
 static enum iscsi_login_status identify(struct conn *c, char *why, size_t why_cap)
 {
 	struct iscsi_node *node = c->reactor->node;
 	struct session *s = c->session;
+	const struct access_path path = path_of(c);
+	enum iscsi_login_status status;
 
 	if (!*c->params.InitiatorName) {
 		snprintf(why, why_cap, "no InitiatorName");
 		return ISCSI_LOGIN_MISSING_PARAM;
 	}
 	strcpy(s->initiator, c->params.InitiatorName);
-	if (c->params.discovery)
-		return ISCSI_LOGIN_SUCCESS;
-	if (!*c->params.TargetName) {
+	if (!c->params.discovery && !*c->params.TargetName) {
 		snprintf(why, why_cap, "no TargetName in a normal session");
 		return ISCSI_LOGIN_MISSING_PARAM;
 	}
-	s->target = iscsi_node_target(node, c->params.TargetName);
-	if (!s->target) {
-		snprintf(why, why_cap, "there is no target %s", c->params.TargetName);
-		return ISCSI_LOGIN_NOT_FOUND;
-	}
-	if (!iscsi_node_allows(node, s->initiator)) {
-		snprintf(why, why_cap, "no --allow rule matches this initiator");
-		return ISCSI_LOGIN_FORBIDDEN;
-	}
-	return ISCSI_LOGIN_SUCCESS;
+	status = access_begin(node, s, c->params.discovery ? NULL : c->params.TargetName, &path,
+			      why, why_cap);
+	c->login->policy = s->policy ? policy_get(s->policy) : NULL;
+	return status;
 }
 
 /* --- entering full feature phase ------------------------------------------------------ */
@@ -173,36 +209,78 @@ static int replace_older(struct conn *c, const struct node_old *old, unsigned n)
 	return 0;
 }
 
-static int enter(struct conn *c)
+static int refuse_held(struct conn *c, const char *holder)
 {
-	struct node_old old[MAX_OLD_SESSIONS];
-	char holder[ISCSI_NAME_BYTES], why[2 * ISCSI_NAME_BYTES + 128];
-	unsigned nold;
+	char why[WHY_BYTES];
 
-	params_settle(&c->params);
-	switch (iscsi_node_enter(c->reactor->node, c->session, old, MAX_OLD_SESSIONS, &nold,
-				 holder)) {
-	case NODE_HELD:
-		snprintf(why, sizeof(why),
-			 "%s is in use by %s; a volume takes one initiator at a time unless it is "
-			 "'shared'",
-			 c->session->target->name, holder);
-		return fail(c, ISCSI_LOGIN_FORBIDDEN, why);
-	case NODE_FULL:
-		snprintf(why, sizeof(why),
-			 "%u sessions are open, as many as may be (--max-sessions)",
-			 c->reactor->node->max_sessions);
-		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, why);
-	case NODE_ENTERED:
-		break;
-	}
-	if (c->session->target && scsi_nexus_new(&c->session->nexus, c->session->target->scsi))
+	snprintf(why, sizeof(why),
+		 "%s is in use by %s; a volume takes one initiator at a time unless it is 'shared'",
+		 c->session->target->name, holder);
+	return fail(c, ISCSI_LOGIN_FORBIDDEN, why);
+}
+
+static int refuse_full(struct conn *c)
+{
+	char why[WHY_BYTES];
+
+	snprintf(why, sizeof(why), "%u sessions are open, as many as may be (--max-sessions)",
+		 c->reactor->node->max_sessions);
+	return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, why);
+}
+
+static int refuse_removed(struct conn *c)
+{
+	char why[WHY_BYTES];
+
+	snprintf(why, sizeof(why), "%s was removed during this login", c->session->target->name);
+	return fail(c, ISCSI_LOGIN_TARGET_REMOVED, why);
+}
+
+/* It is in the register: so every change from now on finds it, on this reactor. */
+static int entered(struct conn *c, const struct node_old *old, unsigned nold)
+{
+	struct session *s = c->session;
+
+	session_drop_policies(s);
+	if (s->target && scsi_nexus_new(&s->nexus, s->target->scsi))
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "out of memory");
 	if (replace_older(c, old, nold))
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "out of memory");
 	if (!c->login->waiting)
 		finish(c);
 	return 0;
+}
+
+static int enter(struct conn *c)
+{
+	const struct access_path path = path_of(c);
+	struct iscsi_node *node = c->reactor->node;
+	enum iscsi_login_status status;
+	struct node_old old[MAX_OLD_SESSIONS];
+	char holder[ISCSI_NAME_BYTES], why[WHY_BYTES];
+	unsigned nold;
+
+	params_settle(&c->params);
+	c->session->header_digest = c->params.header_digest;
+	c->session->data_digest = c->params.data_digest;
+	for (unsigned tries = 0; tries < MAX_CHANGES; tries++) {
+		switch (iscsi_node_enter(node, c->session, old, MAX_OLD_SESSIONS, &nold, holder)) {
+		case NODE_HELD:
+			return refuse_held(c, holder);
+		case NODE_FULL:
+			return refuse_full(c);
+		case NODE_REMOVED:
+			return refuse_removed(c);
+		case NODE_ENTERED:
+			return entered(c, old, nold);
+		case NODE_CHANGED:
+			break;
+		}
+		status = access_again(node, c->session, &path, why, sizeof(why));
+		if (status != ISCSI_LOGIN_SUCCESS)
+			return turn_away(c, status, why);
+	}
+	return fail(c, ISCSI_LOGIN_UNAVAILABLE, "its rules do not stop changing");
 }
 
 static void finish(struct conn *c)
@@ -219,11 +297,13 @@ static void finish(struct conn *c)
 		l->declared ? c->reactor->node->offer.MaxRecvDataSegmentLength : MAX_ANSWER_BYTES;
 	c->parser.header_digest = c->params.header_digest;
 	c->parser.data_digest = c->params.data_digest;
+	atomic_fetch_add_explicit(&c->reactor->node->logins.counts.done, 1, memory_order_relaxed);
 	log_info("%s %s: logged in to %s%s%s", c->peer, c->session->initiator,
 		 c->session->target ? c->session->target->name : "discovery",
 		 c->params.header_digest ? ", header digests" : "",
 		 c->params.data_digest ? ", data digests" : "");
 	login_free(c);
+	session_show(c->session, ISCSI_SESSION_ACTIVE);
 	if (c->session->target) { /* who discovers keeps being counted */
 		logins_leave(&c->reactor->node->logins, c->source);
 		c->source = NULL;
@@ -231,7 +311,7 @@ static void finish(struct conn *c)
 	io_timer_set(c->reactor->io, &c->timer,
 		     io_now_ns(c->reactor->io) + c->reactor->node->timeouts.quiet_ns);
 	if (c->reactor->draining)
-		logout_ask(c);
+		logout_ask(c, "the server is stopping");
 }
 
 /* --- one Login Request ------------------------------------------------------------------ */
@@ -335,13 +415,13 @@ static int answer(struct conn *c, const struct bhs_login_req *h)
 {
 	struct login *l = c->login;
 	unsigned nsg = h->flags & 3;
-	char why[ISCSI_NAME_BYTES + 256];
+	char why[WHY_BYTES];
 	enum iscsi_login_status status;
 
 	if (!l->identified) {
 		status = identify(c, why, sizeof(why));
 		if (status != ISCSI_LOGIN_SUCCESS)
-			return fail(c, status, why);
+			return turn_away(c, status, why);
 		l->identified = true;
 		if (c->session->target) /* in the first answer (13.9) */
 			keys_write_num(&l->answer, "TargetPortalGroupTag", ISCSI_PORTAL_GROUP);

@@ -50,22 +50,28 @@ int logout_pdu(struct conn *c)
 	return 0;
 }
 
-void logout_ask(struct conn *c)
+void logout_ask(struct conn *c, const char *why)
 {
 	uint64_t limit_ns = c->reactor->node->timeouts.logout_ns;
-	struct tx_pdu *p = conn_pdu(c, ISCSI_ASYNC, NULL, 0);
+	struct tx_pdu *p;
 	struct bhs_async *a;
 
-	if (!p)
+	if (c->closed || c->state == CONN_LOGOUT_REQUESTED)
+		return;
+	io_timer_set(c->reactor->io, &c->timer, io_now_ns(c->reactor->io) + limit_ns);
+	if (c->last_pdu_queued) /* nothing may follow it */
 		return;
 	if (conn_step(c, EV_ASK_LOGOUT)) {
-		conn_close(c, "the server is stopping");
+		conn_close(c, why);
 		return;
 	}
+	p = conn_pdu(c, ISCSI_ASYNC, NULL, 0);
+	if (!p)
+		return;
+	session_show(c->session, ISCSI_SESSION_ASKED_OUT);
 	a = (struct bhs_async *)&p->h;
 	a->itt = be32_of(ISCSI_NO_TAG);
 	a->event = ISCSI_ASYNC_REQUEST_LOGOUT;
 	a->param3 = be16_of((uint16_t)(limit_ns / UINT64_C(1000000000)));
 	conn_send(p);
-	io_timer_set(c->reactor->io, &c->timer, io_now_ns(c->reactor->io) + limit_ns);
 }

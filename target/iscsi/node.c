@@ -6,19 +6,58 @@
  * are registered until the older one has ended on its own reactor. */
 #include "target/iscsi/node.h"
 
+#include "target/iscsi/access.h"
 #include "target/iscsi/task.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fnmatch.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+
+static bool wait_for(struct iscsi_node *node, sem_t *done, uint64_t max_ns)
+{
+	struct timespec until;
+
+	(void)node;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (time_t)MIN(max_ns / NS_PER_S, (uint64_t)INT32_MAX);
+	until.tv_nsec += (long)(max_ns % NS_PER_S);
+	if (until.tv_nsec >= (long)NS_PER_S) {
+		until.tv_nsec -= (long)NS_PER_S;
+		until.tv_sec++;
+	}
+	while (sem_clockwait(done, CLOCK_MONOTONIC, &until))
+		if (errno != EINTR)
+			return false;
+	return true;
+}
+
+static int init_locks(struct iscsi_node *node)
+{
+	int rc = logins_init(&node->logins, ISCSI_MAX_LOGINS);
+
+	if (rc)
+		return rc;
+	rc = -pthread_mutex_init(&node->lock, NULL);
+	if (rc)
+		goto err_logins;
+	rc = -pthread_mutex_init(&node->change_lock, NULL);
+	if (!rc)
+		return 0;
+	pthread_mutex_destroy(&node->lock);
+err_logins:
+	logins_fini(&node->logins);
+	return rc;
+}
 
 int iscsi_node_init(struct iscsi_node *node)
 {
-	int rc;
-
 	memset(node, 0, sizeof(*node));
 	node->offer = (struct params_offer){
 		.MaxRecvDataSegmentLength = 256 << 10,
@@ -38,27 +77,61 @@ int iscsi_node_init(struct iscsi_node *node)
 	list_init(&node->targets);
 	list_init(&node->sessions);
 	node->max_sessions = ISCSI_MAX_SESSIONS;
-	rc = logins_init(&node->logins, ISCSI_MAX_LOGINS);
-	if (rc)
-		return rc;
-	rc = -pthread_mutex_init(&node->lock, NULL);
-	if (rc)
-		logins_fini(&node->logins);
-	return rc;
+	node->wait = wait_for;
+	return init_locks(node);
 }
 
 void iscsi_node_fini(struct iscsi_node *node)
 {
 	struct list *l;
 
-	while ((l = list_pop(&node->targets))) {
-		struct iscsi_target *t = list_entry(l, struct iscsi_target, link);
+	while ((l = list_pop(&node->targets)))
+		iscsi_target_put(list_entry(l, struct iscsi_target, link));
+	policy_put(node->default_policy);
+	policy_put(node->discovery_policy);
+	logins_fini(&node->logins);
+	pthread_mutex_destroy(&node->change_lock);
+	pthread_mutex_destroy(&node->lock);
+}
 
+/* --- targets -------------------------------------------------------------------------- */
+
+struct iscsi_target *iscsi_target_get(struct iscsi_target *t)
+{
+	atomic_fetch_add_explicit(&t->refs, 1, memory_order_relaxed);
+	return t;
+}
+
+void iscsi_target_put(struct iscsi_target *t)
+{
+	if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	policy_put(t->policy);
+	scsi_target_free(t->scsi);
+	free(t->accounts);
+	free(t);
+}
+
+static struct iscsi_target *target_new(const char *name, struct iscsi_policy *policy,
+				       unsigned reactors)
+{
+	struct iscsi_target *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	reactors = MAX(reactors, 1u);
+	t->accounts = aligned_alloc(sizeof(*t->accounts), reactors * sizeof(*t->accounts));
+	if (!t->accounts || scsi_target_new(&t->scsi)) {
 		free(t->accounts);
 		free(t);
+		return NULL;
 	}
-	logins_fini(&node->logins);
-	pthread_mutex_destroy(&node->lock);
+	memset(t->accounts, 0, reactors * sizeof(*t->accounts));
+	atomic_init(&t->refs, 1);
+	strcpy(t->name, name);
+	t->policy = policy;
+	list_init(&t->sessions);
+	return t;
 }
 
 /* FNV-1a of the folded name: names compare without regard to case (RFC 3722). */
@@ -71,33 +144,70 @@ static struct iscsi_target **bucket_of(struct iscsi_node *node, const char *name
 	return &node->by_name[hash % ISCSI_TARGET_BUCKETS];
 }
 
-int iscsi_node_add_target(struct iscsi_node *node, const char *name, struct scsi_target *scsi,
-			  bool shared, unsigned reactors)
+/* True: @t is in the register. */
+static bool register_target(struct iscsi_node *node, struct iscsi_target *t)
 {
-	struct iscsi_target *t, **bucket;
+	struct iscsi_target **bucket = bucket_of(node, t->name);
+	bool is_new;
 
-	if (strlen(name) >= ISCSI_NAME_BYTES)
-		return -ENAMETOOLONG;
-	if (iscsi_node_target(node, name))
-		return -EEXIST;
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return -ENOMEM;
-	t->accounts = aligned_alloc(sizeof(*t->accounts), reactors * sizeof(*t->accounts));
-	if (!t->accounts) {
-		free(t);
+	pthread_mutex_lock(&node->lock);
+	is_new = !iscsi_node_target(node, t->name);
+	if (is_new) {
+		list_add_tail(&node->targets, &t->link);
+		node->ntargets++;
+		t->next_named = *bucket;
+		*bucket = t;
+	}
+	pthread_mutex_unlock(&node->lock);
+	return is_new;
+}
+
+int iscsi_node_add_target(struct iscsi_node *node, const char *name, struct iscsi_policy *policy,
+			  char *why, size_t why_cap)
+{
+	struct policy_spec by_default = { .by_default = true };
+	struct iscsi_target *t;
+	int rc = 0;
+
+	if (strlen(name) >= ISCSI_NAME_BYTES) {
+		policy_put(policy);
+		snprintf(why, why_cap, "target %.60s...: a name has at most %d bytes", name,
+			 ISCSI_NAME_BYTES - 1);
+		return -EINVAL;
+	}
+	if (!policy)
+		rc = policy_new(&policy, &by_default, why, why_cap);
+	if (rc)
+		return rc;
+	t = target_new(name, policy, node->nreactors);
+	if (!t) {
+		policy_put(policy);
+		snprintf(why, why_cap, "out of memory");
 		return -ENOMEM;
 	}
-	memset(t->accounts, 0, reactors * sizeof(*t->accounts));
-	strcpy(t->name, name);
-	t->scsi = scsi;
-	t->shared = shared;
-	list_init(&t->sessions);
-	list_add_tail(&node->targets, &t->link);
-	bucket = bucket_of(node, name);
-	t->next_named = *bucket;
-	*bucket = t;
-	return 0;
+	if (register_target(node, t))
+		return 0;
+	iscsi_target_put(t);
+	snprintf(why, why_cap, "there is a target %s already", name);
+	return -EEXIST;
+}
+
+struct iscsi_target *iscsi_node_take_target(struct iscsi_node *node, const char *name)
+{
+	struct iscsi_target *t, **at;
+
+	pthread_mutex_lock(&node->lock);
+	t = iscsi_node_target(node, name);
+	if (t) {
+		for (at = bucket_of(node, name); *at != t;)
+			at = &(*at)->next_named;
+		*at = t->next_named;
+		list_del(&t->link);
+		node->ntargets--;
+		t->removed = true;
+	}
+	pthread_mutex_unlock(&node->lock);
+	return t;
 }
 
 struct iscsi_target *iscsi_node_target(struct iscsi_node *node, const char *name)
@@ -109,13 +219,7 @@ struct iscsi_target *iscsi_node_target(struct iscsi_node *node, const char *name
 	return t;
 }
 
-bool iscsi_node_allows(const struct iscsi_node *node, const char *initiator)
-{
-	for (unsigned i = 0; i < node->nallow; i++)
-		if (!fnmatch(node->allow[i], initiator, FNM_CASEFOLD))
-			return true;
-	return !node->nallow;
-}
+/* --- sessions ------------------------------------------------------------------------- */
 
 static bool tsih_in_use(const struct iscsi_node *node, uint16_t tsih)
 {
@@ -144,7 +248,7 @@ static bool same_nexus(const struct session *a, const struct session *b)
 /* Another initiator that is logged in to the target of @s, or NULL. */
 static const struct session *holder_of(const struct session *s)
 {
-	if (!s->target || s->target->shared)
+	if (!s->target || s->target->policy->shared)
 		return NULL;
 	list_for_each (l, &s->target->sessions) {
 		const struct session *other = list_entry(l, struct session, target_link);
@@ -204,32 +308,45 @@ static void add(struct iscsi_node *node, struct session *s, uint16_t tsih)
 	if (s->target)
 		list_add_tail(&s->target->sessions, &s->target_link);
 	node->nsessions++;
+	s->since_s = (uint64_t)time(NULL);
 	s->replaced = false;
 	s->registered = true;
+}
+
+/* With the lock held. */
+static enum node_verdict enter(struct iscsi_node *node, struct session *s, struct node_old *old,
+			       unsigned cap, unsigned *nold, char holder[static ISCSI_NAME_BYTES])
+{
+	const struct session *other;
+	unsigned nfreed;
+	uint16_t tsih;
+
+	if (s->target && s->target->removed)
+		return NODE_REMOVED;
+	if (!access_holds(node, s))
+		return NODE_CHANGED;
+	other = holder_of(s);
+	if (other) {
+		strcpy(holder, other->initiator);
+		return NODE_HELD;
+	}
+	if (!older_of(s, old, cap, nold, &nfreed) ||
+	    node->nsessions - nfreed >= node->max_sessions || !(tsih = new_tsih(node)))
+		return NODE_FULL;
+	add(node, s, tsih);
+	stop_counting_older(node, s); /* on their way out: not to be waited for */
+	return NODE_ENTERED;
 }
 
 enum node_verdict iscsi_node_enter(struct iscsi_node *node, struct session *s, struct node_old *old,
 				   unsigned cap, unsigned *nold,
 				   char holder[static ISCSI_NAME_BYTES])
 {
-	enum node_verdict verdict = NODE_ENTERED;
-	const struct session *other;
-	unsigned nfreed;
-	uint16_t tsih;
+	enum node_verdict verdict;
 
 	*nold = 0;
 	pthread_mutex_lock(&node->lock);
-	other = holder_of(s);
-	if (other) {
-		strcpy(holder, other->initiator);
-		verdict = NODE_HELD;
-	} else if (!older_of(s, old, cap, nold, &nfreed) ||
-		   node->nsessions - nfreed >= node->max_sessions || !(tsih = new_tsih(node))) {
-		verdict = NODE_FULL;
-	} else {
-		add(node, s, tsih);
-		stop_counting_older(node, s); /* on their way out: not to be waited for */
-	}
+	verdict = enter(node, s, old, cap, nold, holder);
 	pthread_mutex_unlock(&node->lock);
 	return verdict;
 }

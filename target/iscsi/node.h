@@ -1,15 +1,18 @@
 /* The iSCSI target node: its targets, its reactors, and who is logged in where.
  *
- * Targets, rules and portals are fixed before the reactors run. The register of sessions is
- * shared by all reactors under a mutex, which only logins and ends of sessions take. */
+ * The register of targets, policies, portals and sessions is shared by all reactors under a mutex,
+ * which only logins, discovery, changes (node_change.h) and ends of sessions take, and briefly. */
 #pragma once
 
 #include "backstore/base/list.h"
 #include "target/iscsi/logins.h"
+#include "target/iscsi/node_change.h"
 #include "target/iscsi/params.h"
+#include "target/iscsi/policy.h"
 #include "target/scsi/scsi.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/socket.h>
 
 struct iscsi_reactor;
@@ -31,13 +34,17 @@ struct iscsi_account {
 };
 
 struct iscsi_target {
+	_Atomic unsigned refs; /* the register's, and those of sessions, logins and zombies */
+	char name[ISCSI_NAME_BYTES];
+	struct scsi_target *scsi;	/* owned */
+	struct iscsi_account *accounts; /* by reactor */
+
+	/* under the node's lock */
 	struct list link;
 	struct iscsi_target *next_named; /* in its bucket */
-	char name[ISCSI_NAME_BYTES];
-	struct scsi_target *scsi;	/* borrowed */
-	bool shared;			/* takes several initiator names at a time */
-	struct iscsi_account *accounts; /* by reactor */
-	struct list sessions;		/* session.target_link; under the node's lock */
+	struct list sessions;		 /* session.target_link */
+	struct iscsi_policy *policy;
+	bool removed;
 };
 
 /* Where we listen, as SendTargets tells it. */
@@ -56,19 +63,26 @@ struct iscsi_timeouts {
 struct iscsi_node {
 	struct params_offer offer;
 	struct iscsi_timeouts timeouts;
-	uint32_t window;     /* commands that one session may have unanswered */
-	struct list targets; /* in the order of adding */
-	struct iscsi_target *by_name[ISCSI_TARGET_BUCKETS];
+	uint32_t window;       /* commands that one session may have unanswered */
 	unsigned max_sessions; /* at a time */
 	struct logins logins;
-	struct iscsi_portal portals[ISCSI_MAX_PORTALS];
-	unsigned nportals;
-	const char *const *allow; /* patterns of initiator names (fnmatch); empty: all */
-	unsigned nallow;
 	struct iscsi_reactor *reactors[ISCSI_MAX_REACTORS];
 	unsigned nreactors;
 
+	pthread_mutex_t change_lock; /* of changes; held while reactors take note: taken first */
+	bool running;		     /* they take messages; under change_lock */
+	/* Waits for @done, at most @max_ns (UINT64_MAX: for ever). False: time is up. A fake world
+	 * goes on meanwhile. */
+	bool (*wait)(struct iscsi_node *node, sem_t *done, uint64_t max_ns);
+
 	pthread_mutex_t lock; /* of the rest */
+	struct list targets;  /* in the order of adding */
+	unsigned ntargets;
+	struct iscsi_target *by_name[ISCSI_TARGET_BUCKETS];
+	struct iscsi_policy *default_policy;   /* of targets without rules of their own */
+	struct iscsi_policy *discovery_policy; /* either may be NULL: everybody */
+	struct iscsi_portal portals[ISCSI_MAX_PORTALS];
+	unsigned nportals;
 	struct list sessions;
 	unsigned nsessions; /* but for those that are replaced */
 	uint16_t last_tsih;
@@ -77,17 +91,22 @@ struct iscsi_node {
 };
 
 int iscsi_node_init(struct iscsi_node *node) MUST_CHECK;
-/* No session is left. Frees the targets, not what they borrow. */
+/* No session is left. Frees the targets, not the units behind them. */
 void iscsi_node_fini(struct iscsi_node *node);
-int iscsi_node_add_target(struct iscsi_node *node, const char *name, struct scsi_target *scsi,
-			  bool shared, unsigned reactors) MUST_CHECK;
+/* With the lock held, or before the reactors run. */
 struct iscsi_target *iscsi_node_target(struct iscsi_node *node, const char *name);
-bool iscsi_node_allows(const struct iscsi_node *node, const char *initiator);
+/* Out of the register, with the register's reference; NULL: there is none. */
+struct iscsi_target *iscsi_node_take_target(struct iscsi_node *node, const char *name);
+struct iscsi_target *iscsi_target_get(struct iscsi_target *t);
+/* NULL: nothing. */
+void iscsi_target_put(struct iscsi_target *t);
 
 enum node_verdict {
 	NODE_ENTERED,
-	NODE_HELD, /* another initiator has the target: its name is in @holder */
-	NODE_FULL, /* as many sessions as there may be */
+	NODE_HELD,    /* another initiator has the target: its name is in @holder */
+	NODE_FULL,    /* as many sessions as there may be */
+	NODE_REMOVED, /* its target is gone */
+	NODE_CHANGED, /* what it logs in by holds no more: access_again */
 };
 
 /* Registers @s (its target, initiator, isid, reactor are set; target NULL for discovery), gives it

@@ -352,20 +352,6 @@ bool policy_admits(const struct iscsi_policy *p, const char *initiator,
 	return false;
 }
 
-/* A wildcard is every address of its family. */
-static bool portal_is(const struct sockaddr_storage *portal, const struct sockaddr_storage *here)
-{
-	const struct sockaddr_in *p4 = (const void *)portal, *h4 = (const void *)here;
-	const struct sockaddr_in6 *p6 = (const void *)portal, *h6 = (const void *)here;
-
-	if (portal->ss_family != here->ss_family || sockaddr_port(portal) != sockaddr_port(here))
-		return false;
-	if (sockaddr_is_any(portal))
-		return true;
-	return here->ss_family == AF_INET ? p4->sin_addr.s_addr == h4->sin_addr.s_addr
-					  : IN6_ARE_ADDR_EQUAL(&p6->sin6_addr, &h6->sin6_addr);
-}
-
 bool policy_is_behind(const struct iscsi_policy *p, const struct sockaddr_storage *here)
 {
 	struct sockaddr_storage sa = *here;
@@ -376,7 +362,7 @@ bool policy_is_behind(const struct iscsi_policy *p, const struct sockaddr_storag
 	if (sa.ss_family != AF_INET && sa.ss_family != AF_INET6)
 		return false;
 	for (unsigned i = 0; i < p->nportals; i++)
-		if (portal_is(&p->portals[i], &sa))
+		if (sockaddr_covers(&p->portals[i], &sa))
 			return true;
 	return false;
 }

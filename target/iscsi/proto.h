@@ -65,6 +65,8 @@ enum iscsi_stage { /* 11.12.3 */
 
 enum iscsi_login_status { /* 11.13.5: class << 8 | detail */
 			  ISCSI_LOGIN_SUCCESS = 0x0000,
+			  ISCSI_LOGIN_MOVED = 0x0101, /* for now; with TargetAddress */
+			  ISCSI_LOGIN_MOVED_FOREVER = 0x0102,
 			  ISCSI_LOGIN_INITIATOR_ERROR = 0x0200,
 			  ISCSI_LOGIN_AUTH_FAILURE = 0x0201,
 			  ISCSI_LOGIN_FORBIDDEN = 0x0202,

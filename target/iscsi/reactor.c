@@ -105,7 +105,7 @@ void iscsi_reactor_drain(struct iscsi_reactor *r, uint64_t bound_ns,
 		struct conn *c = list_entry(l, struct conn, link);
 
 		if (conn_is_full_feature(c))
-			logout_ask(c);
+			logout_ask(c, "the server is stopping");
 		else
 			conn_close(c, "the server is stopping");
 	}

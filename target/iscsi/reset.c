@@ -20,7 +20,7 @@ struct reset {
 	struct conn *conn; /* held; on its reactor the rest is counted */
 	be32 itt;
 	enum iscsi_tmf function;
-	struct tmf_scope scope;
+	struct tmf_scope scope; /* its map and unit are ours to let go */
 	unsigned left;
 	struct reset_part {
 		struct io_msg msg;
@@ -144,6 +144,14 @@ static void answer(struct conn *c, const struct reset *r)
 		conn_close_when_sent(c);
 }
 
+static void reset_free(struct reset *r)
+{
+	scsi_map_put(r->scope.map);
+	if (r->scope.lu)
+		scsi_lu_release(r->scope.lu);
+	free(r);
+}
+
 static void reset_back(struct io_msg *m)
 {
 	struct reset *r = container_of(m, struct reset_part, msg)->reset;
@@ -159,7 +167,7 @@ static void reset_back(struct io_msg *m)
 		conn_release(c);
 	else
 		answer(c, r);
-	free(r);
+	reset_free(r);
 }
 
 int tmf_reset(struct conn *c, be32 itt, enum iscsi_tmf function, const struct tmf_scope *scope)
@@ -177,6 +185,9 @@ int tmf_reset(struct conn *c, be32 itt, enum iscsi_tmf function, const struct tm
 	r->itt = itt;
 	r->function = function;
 	r->scope = *scope;
+	(void)scsi_map_get(scope->map);
+	if (scope->lu)
+		scsi_lu_hold(scope->lu); /* its LUN may go meanwhile */
 	r->left = node->nreactors;
 	list_add_tail(&s->resets, &r->link);
 	s->nresets++;

@@ -7,6 +7,7 @@
 #include "target/iscsi/conn.h"
 #include "target/iscsi/reactor.h"
 #include "target/iscsi/task.h"
+#include "target/scsi/change.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,11 +37,21 @@ void session_end(struct session *s)
 		/* What is being received or sent is let go with the connection. */
 		if (t->state == TASK_RUNNING)
 			task_abort(t);
+		else if (t->state != TASK_ANSWERING)
+			scsi_cmd_leave(&t->cmd);
 	}
 	if (s->nexus)
 		scsi_nexus_free(s->nexus);
 	s->nexus = NULL;
 	iscsi_node_leave(s->reactor->node, s);
+	session_drop_policies(s);
+}
+
+void session_drop_policies(struct session *s)
+{
+	policy_put(s->policy);
+	policy_put(s->defaults);
+	s->policy = s->defaults = NULL;
 }
 
 void session_free(struct session *s)
@@ -50,6 +61,7 @@ void session_free(struct session *s)
 	session_end(s);
 	while ((l = list_pop(&s->tasks)))
 		task_free(list_entry(l, struct task, link));
+	iscsi_target_put(s->target);
 	free(s);
 }
 

@@ -7,6 +7,8 @@
 #include "target/iscsi/node.h"
 #include "target/iscsi/proto.h"
 
+#include <stdatomic.h>
+
 struct conn;
 struct task;
 
@@ -20,15 +22,21 @@ struct session {
 	struct list link;	 /* in the node's register, */
 	struct list target_link; /* and its target's sessions there */
 	bool registered;
+	bool header_digest, data_digest; /* as agreed, for lists */
 	bool replaced; /* by one of the same nexus: counts no more, and is about to end */
 	struct conn *conn;
 	struct iscsi_reactor *reactor;
-	struct iscsi_target *target; /* NULL: discovery */
+	struct iscsi_target *target; /* counted; NULL: discovery */
+	/* What it logs in by, both counted: its target's, or that of discovery; and the node's own
+	 * rules. NULL: everybody may. */
+	struct iscsi_policy *policy, *defaults;
 	struct scsi_nexus *nexus;
 	char initiator[ISCSI_NAME_BYTES];
 	uint8_t isid[6];
 	uint16_t tsih;
-	uint64_t serial; /* never used twice in a process */
+	uint64_t serial;       /* never used twice in a process */
+	uint64_t since_s;      /* the time of its login, since 1970 */
+	_Atomic uint8_t shown; /* enum iscsi_session_state, for lists */
 
 	uint32_t exp_cmd_sn, max_cmd_sn;
 	uint32_t told_cmd_sn; /* ExpCmdSN, as it was last sent */
@@ -46,11 +54,19 @@ struct session {
 	bool ended;
 };
 
+/* For lists of sessions. */
+static inline void session_show(struct session *s, enum iscsi_session_state state)
+{
+	atomic_store_explicit(&s->shown, (uint8_t)state, memory_order_relaxed);
+}
+
 struct session *session_new(struct conn *conn);
 /* Aborts what runs, leaves the register and the device server. The session's
  * memory, and tasks that are being received or sent, stay until session_free. */
 void session_end(struct session *s);
 void session_free(struct session *s);
+/* It logs in no more: nobody needs them, and they may have secrets. */
+void session_drop_policies(struct session *s);
 
 enum session_order { SESSION_NOW, SESSION_EARLY, SESSION_IGNORE };
 /* Where a non-immediate PDU stands in the command window (4.2.2.1). SESSION_NOW takes

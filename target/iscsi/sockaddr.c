@@ -51,6 +51,32 @@ bool sockaddr_is_any(const struct sockaddr_storage *sa)
 	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)sa)->sin6_addr);
 }
 
+bool sockaddr_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+
+	if (a->ss_family != b->ss_family || sockaddr_port(a) != sockaddr_port(b))
+		return false;
+	return a->ss_family == AF_INET ? a4->sin_addr.s_addr == b4->sin_addr.s_addr
+				       : IN6_ARE_ADDR_EQUAL(&a6->sin6_addr, &b6->sin6_addr);
+}
+
+bool sockaddr_covers(const struct sockaddr_storage *portal, const struct sockaddr_storage *sa)
+{
+	return sockaddr_equal(portal, sa) ||
+	       (sockaddr_is_any(portal) && portal->ss_family == sa->ss_family &&
+		sockaddr_port(portal) == sockaddr_port(sa));
+}
+
+void sockaddr_set_port(struct sockaddr_storage *sa, in_port_t port)
+{
+	if (sa->ss_family == AF_INET)
+		((struct sockaddr_in *)sa)->sin_port = port;
+	else
+		((struct sockaddr_in6 *)sa)->sin6_port = port;
+}
+
 void sockaddr_unmap(struct sockaddr_storage *sa)
 {
 	const struct sockaddr_in6 six = *(const struct sockaddr_in6 *)sa;

@@ -22,6 +22,11 @@ int sockaddr_parse(struct sockaddr_storage *sa, const char *text) MUST_CHECK;
 void sockaddr_unmap(struct sockaddr_storage *sa);
 /* All zeros: stands for every address of its family. */
 bool sockaddr_is_any(const struct sockaddr_storage *sa);
+/* Address and port. */
+bool sockaddr_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+/* As @sa is, or for it: all zeros with its family and port. */
+bool sockaddr_covers(const struct sockaddr_storage *portal, const struct sockaddr_storage *sa);
+void sockaddr_set_port(struct sockaddr_storage *sa, in_port_t port); /* in network order */
 /* In network order. IPv4 and IPv6 only, as the next one. */
 in_port_t sockaddr_port(const struct sockaddr_storage *sa);
 bool sockaddr_is_loopback(const struct sockaddr_storage *sa);

@@ -12,6 +12,7 @@
 
 #include "target/iscsi/conn.h"
 #include "target/iscsi/reactor.h"
+#include "target/scsi/change.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -67,10 +68,8 @@ static void task_release(struct tx_item *it)
 
 static void command_done(struct scsi_cmd *cmd);
 
-struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
+static struct task *task_take(struct iscsi_reactor *r)
 {
-	struct iscsi_reactor *r = s->reactor;
-	unsigned bucket = session_bucket(be32_get(h->itt));
 	struct list *l;
 	struct task *t;
 
@@ -83,11 +82,22 @@ struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
 	list_init(&t->link);
 	t->state = TASK_COLLECTING;
 	t->reactor = r;
-	t->session = s;
 	t->tx.fill = task_fill;
 	t->tx.release = task_release;
 	list_init(&t->tx.link);
 	list_init(&t->answered);
+	return t;
+}
+
+struct task *task_new(struct session *s, const struct bhs_scsi_cmd *h)
+{
+	struct iscsi_reactor *r = s->reactor;
+	unsigned bucket = session_bucket(be32_get(h->itt));
+	struct task *t = task_take(r);
+
+	if (!t)
+		return NULL;
+	t->session = s;
 	t->itt = h->itt;
 	t->cmd_sn = be32_get(h->cmd_sn);
 	t->edtl = be32_get(h->edtl);
@@ -157,6 +167,8 @@ void task_free(struct task *t)
 	list_del(&t->answered);
 	scsi_cmd_dropped(&t->cmd);
 	put_buffer(t);
+	iscsi_target_put(t->target);
+	t->target = NULL;
 	t->state = TASK_FREE;
 	list_add(&t->reactor->free_tasks, &t->link);
 }
@@ -318,6 +330,18 @@ static void command_done(struct scsi_cmd *cmd)
 	answer(t);
 }
 
+/* It may outlive its session, and its target's place in the register. */
+static void become_zombie(struct task *t)
+{
+	if (t->payer)
+		t->payer->used_bytes -= t->cost_bytes;
+	t->payer = NULL;
+	t->target = iscsi_target_get(t->session->target);
+	t->state = TASK_ZOMBIE;
+	scsi_cmd_dropped(&t->cmd);
+	t->reactor->nzombies++;
+}
+
 void task_abort(struct task *t)
 {
 	struct iscsi_reactor *r = t->reactor;
@@ -329,6 +353,7 @@ void task_abort(struct task *t)
 		if (c->rx_task == t) {
 			/* its bytes are being received this moment: freed after them */
 			t->state = TASK_DROPPED;
+			scsi_cmd_leave(&t->cmd);
 			return;
 		}
 		task_free(t);
@@ -340,13 +365,75 @@ void task_abort(struct task *t)
 		task_free(t);
 		return;
 	}
-	if (t->payer) /* it may be gone before the buffer is */
-		t->payer->used_bytes -= t->cost_bytes;
-	t->payer = NULL;
-	t->state = TASK_ZOMBIE;
-	scsi_cmd_dropped(&t->cmd);
-	r->nzombies++;
+	become_zombie(t);
 	task_leave_session(t);
+}
+
+/* --- a unit that goes -------------------------------------------------------------------- */
+
+/* @s takes the place of @t in its session: tag, number and all. */
+static void stand_in(struct task *s, struct task *t)
+{
+	struct task **at = &t->session->by_itt[session_bucket(be32_get(t->itt))];
+
+	s->session = t->session;
+	s->itt = t->itt;
+	s->cmd_sn = t->cmd_sn;
+	s->edtl = t->edtl;
+	s->flags = t->flags;
+	s->immediate = t->immediate;
+	s->r2t_sn = t->r2t_sn;
+	s->cmd.dir = t->cmd.dir;
+	memcpy(s->cmd.lun, t->cmd.lun, sizeof(s->cmd.lun));
+	list_add_between(&s->link, t->link.prev, t->link.next);
+	list_init(&t->link);
+	while (*at != t)
+		at = &(*at)->itt_next;
+	*at = s;
+	s->itt_next = t->itt_next;
+	t->session = NULL;
+}
+
+/* The disk may have its memory for long: another task carries the answer then. */
+static void lose_running(struct task *t)
+{
+	struct iscsi_reactor *r = t->reactor;
+	struct task *s = task_take(r);
+
+	if (!s) {
+		conn_close(t->session->conn, "out of memory");
+		return;
+	}
+	if (scsi_cmd_abort(&t->cmd)) {
+		r->nrunning--;
+		s->state = TASK_FREE;
+		list_add(&r->free_tasks, &s->link);
+		s = t;
+	} else {
+		become_zombie(t);
+		stand_in(s, t);
+	}
+	scsi_cmd_lose_lu(&s->cmd);
+	answer(s);
+}
+
+void task_lose_lu(struct task *t)
+{
+	if (t->state == TASK_RUNNING) {
+		lose_running(t);
+		return;
+	}
+	if (t->ended || t->state == TASK_DROPPED)
+		scsi_cmd_leave(&t->cmd);
+	else
+		scsi_cmd_lose_lu(&t->cmd);
+	if (t->state == TASK_DROPPED)
+		return;
+	t->session->nheld -= t->state == TASK_HELD;
+	t->state = TASK_COLLECTING;
+	t->ended = true;
+	if (t->session->conn->rx_task != t) /* else its bytes are being received this moment */
+		task_advance(t);
 }
 
 int task_slice(const struct task *t, uint32_t off, uint32_t len, struct iovec *iov, int max)

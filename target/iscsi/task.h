@@ -45,7 +45,8 @@ struct task {
 	struct list answered; /* in the reactor's, in the turn in which it was */
 	struct task *itt_next;
 	struct iscsi_reactor *reactor;
-	struct session *session; /* NULL: zombie, or free */
+	struct session *session;     /* NULL: zombie, or free */
+	struct iscsi_target *target; /* of a zombie, counted: used_bytes is there */
 	enum task_state state;
 
 	be32 itt;
@@ -100,6 +101,10 @@ void task_run(struct task *t);
 /* Ends it without an answer, because of a TMF or the end of its session. In bounded
  * time: what the disk has becomes a zombie. Not for tasks that are ANSWERING. */
 void task_abort(struct task *t);
+
+/* Ends it because its LUN is gone, with an answer that says so; its session must not wait for the
+ * disk. Not for tasks that are ANSWERING. Without memory the connection closes. */
+void task_lose_lu(struct task *t);
 
 /* The part of the buffer at [off, off+len), cut at the buffer's end. Returns the number of iovecs.
  */

@@ -1,19 +1,15 @@
-/* Text requests in full feature phase: SendTargets, late declarations (RFC 7143 11.10,
- * appendix C). Requests and answers longer than a PDU go in pieces. */
+/* Text requests in full feature phase (RFC 7143 11.10): late declarations, SendTargets
+ * (send_targets.c). Requests and answers longer than a PDU go in pieces. */
 #include "target/iscsi/conn.h"
 
 #include "backstore/base/log.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
 	MAX_TEXT_BYTES = 64 << 10, /* of one request, all its PDUs */
-	ADDRESS_BYTES = 96,	   /* of one TargetAddress pair, at most */
 	NEGOTIATION_BYTES = 8192,
 };
 
@@ -29,88 +25,6 @@ void text_reset(struct conn *c)
 {
 	drop_texts(&c->text);
 	c->text = (struct text_exchange){ .ttt = ISCSI_NO_TAG };
-}
-
-/* --- SendTargets -------------------------------------------------------------------- */
-
-static bool is_any(const struct sockaddr_storage *sa)
-{
-	if (sa->ss_family == AF_INET)
-		return ((const struct sockaddr_in *)sa)->sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)sa)->sin6_addr);
-}
-
-static void write_address(struct keys_writer *w, const struct sockaddr_storage *sa, in_port_t port)
-{
-	char addr[SOCKADDR_TEXT_BYTES], value[ADDRESS_BYTES];
-
-	sockaddr_text(sa, port, addr);
-	snprintf(value, sizeof(value), "%s,%d", addr, ISCSI_PORTAL_GROUP);
-	keys_write(w, "TargetAddress", value);
-}
-
-/* Every portal by which this peer could come: a wildcard stands for the address that it
- * used, and loopback is of no use to whoever came from outside. */
-static void write_addresses(struct conn *c, struct keys_writer *w)
-{
-	const struct iscsi_node *node = c->reactor->node;
-	struct sockaddr_storage here = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(here);
-	bool known = !getsockname(c->fd, (struct sockaddr *)&here, &len) &&
-		     (here.ss_family == AF_INET || here.ss_family == AF_INET6);
-
-	for (unsigned i = 0; i < node->nportals; i++) {
-		const struct sockaddr_storage *sa = &node->portals[i].addr;
-
-		if (is_any(sa)) {
-			if (known)
-				write_address(w, &here, sockaddr_port(sa));
-		} else if (!known || sockaddr_is_loopback(&here) || !sockaddr_is_loopback(sa)) {
-			write_address(w, sa, sockaddr_port(sa));
-		}
-	}
-}
-
-/* Appendix C: All in discovery sessions only, an empty value in normal ones only; a name in both.
- */
-static bool is_asked_for(const struct conn *c, const struct iscsi_target *t)
-{
-	const char *wanted = c->params.SendTargets;
-
-	if (c->session->target)
-		return t == c->session->target && (!*wanted || !strcasecmp(wanted, t->name));
-	return !strcmp(wanted, "All") || !strcasecmp(wanted, t->name);
-}
-
-static void send_targets(struct conn *c, struct keys_writer *w)
-{
-	struct iscsi_node *node = c->reactor->node;
-	bool all = !strcmp(c->params.SendTargets, "All");
-
-	if (c->session->target ? all : !*c->params.SendTargets) {
-		keys_write(w, "SendTargets", "Reject");
-		return;
-	}
-	if (!iscsi_node_allows(node, c->session->initiator))
-		return;
-	list_for_each (l, &node->targets) {
-		const struct iscsi_target *t = list_entry(l, struct iscsi_target, link);
-
-		if (!is_asked_for(c, t))
-			continue;
-		keys_write(w, "TargetName", t->name);
-		write_addresses(c, w);
-	}
-}
-
-static size_t answer_room(const struct iscsi_node *node)
-{
-	size_t ntargets = 0;
-
-	list_for_each (l, &node->targets)
-		ntargets++;
-	return NEGOTIATION_BYTES +
-	       ntargets * (ISCSI_NAME_BYTES + 16 + (size_t)node->nportals * ADDRESS_BYTES);
 }
 
 /* --- requests and answers in pieces ------------------------------------------------------ */
@@ -182,24 +96,29 @@ static bool has_key(const struct keys_text *t, const char *want)
 
 static int negotiate(struct conn *c, be32 itt)
 {
-	struct keys_writer w = { .cap = answer_room(c->reactor->node) };
+	struct keys_writer w = { .cap = NEGOTIATION_BYTES };
 	char why[256] = "";
+	int rc = 0;
 
 	if (!c->session->target && c->text.in.len && !has_key(&c->text.in, "SendTargets"))
 		return refuse(c, "no SendTargets, in a discovery session (4.3)");
-	w.buf = malloc(w.cap);
+	c->text.out = w.buf = malloc(w.cap);
 	if (!w.buf) {
 		conn_close(c, "out of memory");
 		return -ENOMEM;
 	}
-	c->text.out = w.buf;
 	c->params.send_targets = false;
 	if (params_negotiate(&c->params, &c->reactor->node->offer, PARAMS_FULL_FEATURE,
 			     c->text.in.data, c->text.in.len, &w, why, sizeof(why)) != PARAMS_OK)
 		return refuse(c, *why ? why : "the answers are too long");
 	if (c->params.send_targets)
-		send_targets(c, &w);
+		rc = send_targets(c, &w);
+	c->text.out = w.buf;
 	c->text.out_len = w.len;
+	if (rc) {
+		conn_close(c, "out of memory");
+		return rc;
+	}
 	return send_piece(c, itt);
 }
 

@@ -55,8 +55,7 @@ bool tmf_covers(const struct tmf_scope *scope, const struct task *t)
 {
 	if (scope->lu)
 		return scsi_cmd_is_on(&t->cmd, scope->lu);
-	return t->session->target == scope->target ||
-	       scsi_target_has(scope->target->scsi, t->cmd.lu);
+	return t->session->target == scope->target || scsi_map_shares(scope->map, t->cmd.lu);
 }
 
 /* The newest first: an older one that goes would let those run that wait for it. */
@@ -155,6 +154,7 @@ static void scope_of(const struct conn *c, const struct bhs_tmf_req *h, const st
 		     struct tmf_scope *scope)
 {
 	scope->target = c->session->target;
+	scope->map = scsi_nexus_map(c->session->nexus);
 	scope->lu = f->flags & OF_LUN ? scsi_nexus_lu(c->session->nexus, h->lun) : NULL;
 }
 

@@ -2,12 +2,14 @@
 #pragma once
 
 #include "target/iscsi/conn.h"
+#include "target/scsi/change.h"
 
 /* Which commands: those on one unit, whatever target they came by; or those on any unit of a
  * target. */
 struct tmf_scope {
 	const struct iscsi_target *target;
-	struct scsi_lu *lu; /* NULL: all of the target's */
+	struct scsi_map *map; /* its LUNs, as the session that asks has them */
+	struct scsi_lu *lu;   /* NULL: all of the target's */
 };
 
 /* tmf.c */

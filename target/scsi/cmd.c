@@ -13,6 +13,7 @@
  *
  * An aborted command that the backstore has is a zombie: it begins no further step,
  * and what it writes is fenced until the backstore has let go. */
+#include "target/scsi/change.h"
 #include "target/scsi/fence.h"
 #include "target/scsi/sense.h"
 
@@ -201,11 +202,12 @@ static void reset_result(struct scsi_cmd *cmd)
 
 enum scsi_next scsi_cmd_start(struct scsi_cmd *cmd)
 {
-	int place = scsi_target_place(cmd->nexus->target, cmd->lun);
+	const struct scsi_map *map = cmd->nexus->map;
+	int place = scsi_map_place(map, cmd->lun);
 	const struct scsi_op *op;
 
 	reset_result(cmd);
-	cmd->lu = place < 0 ? NULL : cmd->nexus->target->lus[place];
+	cmd->lu = place < 0 ? NULL : map->lus[place];
 	cmd->lu_place = (unsigned)MAX(place, 0);
 	if (cmd->lu)
 		scsi_cmd_count_in(cmd);
@@ -359,6 +361,18 @@ bool scsi_cmd_abort(struct scsi_cmd *cmd)
 	if (cmd->state == CMD_RUNNING && scsi_cmd_writes(cmd) && !cmd->fenced)
 		fence_set(cmd);
 	return false;
+}
+
+void scsi_cmd_leave(struct scsi_cmd *cmd)
+{
+	scsi_cmd_dropped(cmd);
+	cmd->lu = NULL;
+}
+
+void scsi_cmd_lose_lu(struct scsi_cmd *cmd)
+{
+	sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_NO_SUCH_LUN);
+	scsi_cmd_leave(cmd);
 }
 
 bool scsi_cmd_is_on(const struct scsi_cmd *cmd, const struct scsi_lu *lu)

@@ -6,7 +6,8 @@
 
 #include "backstore/base/bytes.h"
 
-/* --- units and nexuses (lu.c) --------------------------------------------------- */
+/* --- units, maps and nexuses (lu.c, map.c, nexus.c)
+ * --------------------------------------------------- */
 
 /* Of one reactor on one unit; see stats.c. */
 struct lu_stat {
@@ -33,8 +34,8 @@ struct scsi_lu {
 	char *name;
 	uint8_t uuid[16];
 	struct backstore *bs;
-	unsigned shift; /* log2 of the block size */
-	uint64_t nblocks;
+	unsigned shift;		  /* log2 of the block size */
+	_Atomic uint64_t nblocks; /* only grows: scsi_lu_grown */
 	bool thin;
 	_Atomic bool stopped;
 
@@ -48,18 +49,25 @@ struct scsi_lu {
 	pthread_mutex_t nexus_lock;
 	struct list nexuses; /* nexus_lun.link */
 
-	unsigned nluns;			  /* that it stands behind */
-	const struct scsi_target *target; /* of the first of them */
+	_Atomic unsigned nshown; /* LUNs of targets that it is behind */
+	_Atomic unsigned nholds; /* see scsi_lu_hold */
 
 	unsigned nreactors;
 	struct lu_reactor *reactors;
 };
 
+/* Which unit is behind which LUN: never changed once it is made, shared by counting. */
+struct scsi_map {
+	_Atomic unsigned refs;
+	unsigned nplaces, nluns; /* a place may be empty */
+	unsigned limit;		 /* the highest LUN that there ever was, and one */
+	struct scsi_lu **lus;	 /* by place; NULL: an empty one */
+	uint16_t places[];	 /* by LUN: the place and one, 0 = no unit */
+};
+
 struct scsi_target {
-	struct scsi_lu **lus; /* by place, in the order of adding */
-	unsigned nlus;
-	uint16_t *places; /* by LUN: the place and one, 0 = no unit; as long as needed */
-	unsigned limit;	  /* the highest LUN there is, and one */
+	pthread_mutex_t lock; /* of the pointer */
+	struct scsi_map *map; /* NULL: no LUNs, and none can come */
 };
 
 struct nexus_lun {
@@ -69,8 +77,9 @@ struct nexus_lun {
 };
 
 struct scsi_nexus {
-	struct scsi_target *target;
-	struct nexus_lun luns[]; /* by place in the target */
+	struct scsi_map *map;	/* counted; replaced on its own reactor (scsi_nexus_update) */
+	struct nexus_lun *luns; /* by place in the map */
+	unsigned room;
 };
 
 static inline struct lu_reactor *lu_reactor(struct scsi_lu *lu, const struct io *io)
@@ -79,8 +88,19 @@ static inline struct lu_reactor *lu_reactor(struct scsi_lu *lu, const struct io 
 	return &lu->reactors[io->index];
 }
 
+static inline uint64_t lu_nblocks(const struct scsi_lu *lu)
+{
+	return atomic_load_explicit(&lu->nblocks, memory_order_acquire);
+}
+
+/* The target's map as it is now, counted; NULL where it has been cleared. */
+struct scsi_map *scsi_target_map(struct scsi_target *t);
 /* The place of the unit that an 8-byte LUN field addresses; -1: none (SAM-5 4.7). */
-int scsi_target_place(const struct scsi_target *t, const uint8_t lun[8]);
+int scsi_map_place(const struct scsi_map *m, const uint8_t lun[8]);
+static inline struct scsi_lu *map_at(const struct scsi_map *m, unsigned place)
+{
+	return place < m->nplaces ? m->lus[place] : NULL;
+}
 /* Takes the most important pending unit attention, 0 = none. */
 unsigned scsi_nexus_take_ua(struct scsi_nexus *n, unsigned place);
 void scsi_nexus_clear_ua(struct scsi_nexus *n, unsigned ua);

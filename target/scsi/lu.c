@@ -1,15 +1,11 @@
-/* Logical units, the targets that show them, and the nexuses that use them.
+/* Logical units. Those who show them are in map.c, those who use them in nexus.c.
  *
- *    target ──▶ LUN ──▶ place ──▶ unit ◀── nexus_lun ── nexus
+ *    target ──▶ map ──▶ LUN ──▶ place ──▶ unit ◀── nexus_lun ── nexus
  *
- * LUNs may be as far apart as they like: only a target's table of places, two bytes a number, is as
- * long as its highest one; what a nexus has is counted by units.
- *
- * A unit may stand behind several targets and LUNs. It knows every (nexus, LUN) that
- * reaches it, to post unit attentions there: the list is under a mutex, the pending
- * attentions themselves are an atomic word per (nexus, LUN), so that the common
- * path pays one relaxed load. An attention set at the very moment at which a command
- * starts may be told by the next one: the two are concurrent, either order is right. */
+ * A unit may stand behind several targets and LUNs. It is freed when no LUN is its any more, and no
+ * reactor has to do with it: commands that look at it are counted (stats.c), those that its disk
+ * has, too, aborted ones among them; and a reset that has yet to tell its nexuses holds it. */
+#include "target/scsi/change.h"
 #include "target/scsi/internal.h"
 
 #include <errno.h>
@@ -50,7 +46,7 @@ int scsi_lu_new(struct scsi_lu **out, const struct scsi_lu_config *cfg)
 	memcpy(lu->uuid, cfg->uuid, sizeof(lu->uuid));
 	lu->bs = cfg->bs;
 	lu->shift = bs->block_bytes == 512 ? 9 : 12;
-	lu->nblocks = bs->size_bytes >> lu->shift;
+	atomic_init(&lu->nblocks, bs->size_bytes >> lu->shift);
 	lu->thin = bs->discard_bytes > 0;
 	list_init(&lu->fences);
 	list_init(&lu->waiters);
@@ -91,108 +87,6 @@ bool scsi_lu_is_busy(const struct scsi_lu *lu, const struct io *io)
 	return lu->reactors[io->index].running > 0;
 }
 
-/* --- target -------------------------------------------------------------------- */
-
-int scsi_target_new(struct scsi_target **out)
-{
-	*out = calloc(1, sizeof(**out));
-	return *out ? 0 : -ENOMEM;
-}
-
-void scsi_target_free(struct scsi_target *t)
-{
-	free(t->lus);
-	free(t->places);
-	free(t);
-}
-
-static int reach(struct scsi_target *t, unsigned limit)
-{
-	uint16_t *more;
-
-	if (limit <= t->limit)
-		return 0;
-	more = realloc(t->places, limit * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	memset(more + t->limit, 0, (limit - t->limit) * sizeof(*more));
-	t->places = more;
-	t->limit = limit;
-	return 0;
-}
-
-int scsi_target_add(struct scsi_target *t, unsigned lun, struct scsi_lu *lu)
-{
-	struct scsi_lu **more;
-
-	if (lun >= SCSI_MAX_LUNS)
-		return -ERANGE;
-	if (lun < t->limit && t->places[lun])
-		return -EEXIST;
-	more = realloc(t->lus, (t->nlus + 1) * sizeof(struct scsi_lu *));
-	if (!more)
-		return -ENOMEM;
-	t->lus = more;
-	if (reach(t, lun + 1))
-		return -ENOMEM;
-	t->lus[t->nlus++] = lu;
-	if (!lu->nluns++)
-		lu->target = t;
-	t->places[lun] = (uint16_t)t->nlus;
-	return 0;
-}
-
-int scsi_target_place(const struct scsi_target *t, const uint8_t lun[8])
-{
-	static const uint8_t no_more[6];
-	unsigned number;
-
-	if (memcmp(lun + 2, no_more, sizeof(no_more)) != 0)
-		return -1; /* hierarchical: further levels */
-	number = get_be16(lun);
-	/* peripheral device addressing is for bus 0 only, and its numbers are those of flat space
-	 * addressing; an initiator may use either below 256 */
-	if (number >> 14 == 1)
-		number &= SCSI_MAX_LUNS - 1;
-	else if (number > UINT8_MAX)
-		return -1;
-	return number < t->limit ? t->places[number] - 1 : -1;
-}
-
-/* --- nexus ---------------------------------------------------------------------- */
-
-int scsi_nexus_new(struct scsi_nexus **out, struct scsi_target *t)
-{
-	struct scsi_nexus *n = calloc(1, sizeof(*n) + t->nlus * sizeof(n->luns[0]));
-
-	if (!n)
-		return -ENOMEM;
-	n->target = t;
-	for (unsigned i = 0; i < t->nlus; i++) {
-		struct nexus_lun *nl = &n->luns[i];
-
-		nl->nexus = n;
-		atomic_store(&nl->ua, SCSI_UA_POWER_ON);
-		pthread_mutex_lock(&t->lus[i]->nexus_lock);
-		list_add_tail(&t->lus[i]->nexuses, &nl->link);
-		pthread_mutex_unlock(&t->lus[i]->nexus_lock);
-	}
-	*out = n;
-	return 0;
-}
-
-void scsi_nexus_free(struct scsi_nexus *n)
-{
-	const struct scsi_target *t = n->target;
-
-	for (unsigned i = 0; i < t->nlus; i++) {
-		pthread_mutex_lock(&t->lus[i]->nexus_lock);
-		list_del(&n->luns[i].link);
-		pthread_mutex_unlock(&t->lus[i]->nexus_lock);
-	}
-	free(n);
-}
-
 void scsi_lu_attention(struct scsi_lu *lu, unsigned ua, const struct scsi_nexus *but)
 {
 	pthread_mutex_lock(&lu->nexus_lock);
@@ -205,25 +99,46 @@ void scsi_lu_attention(struct scsi_lu *lu, unsigned ua, const struct scsi_nexus 
 	pthread_mutex_unlock(&lu->nexus_lock);
 }
 
-unsigned scsi_nexus_take_ua(struct scsi_nexus *n, unsigned place)
-{
-	unsigned all = atomic_load(&n->luns[place].ua);
-	unsigned first = all & -all; /* the enum is in falling priority */
+/* --- while reactors run ----------------------------------------------------------------- */
 
-	/* only this nexus clears, on one thread: the bit is still set */
-	atomic_fetch_and(&n->luns[place].ua, ~first);
-	return first;
+void scsi_lu_grown(struct scsi_lu *lu)
+{
+	uint64_t now = lu->bs->size_bytes >> lu->shift, was = atomic_load(&lu->nblocks);
+
+	/* The backstore takes the new size before anybody is let there (bs_grow). */
+	while (was < now)
+		if (atomic_compare_exchange_weak(&lu->nblocks, &was, now)) {
+			scsi_lu_attention(lu, SCSI_UA_CAPACITY, NULL);
+			return;
+		}
 }
 
-void scsi_nexus_clear_ua(struct scsi_nexus *n, unsigned ua)
+bool scsi_lu_is_shown(const struct scsi_lu *lu)
 {
-	for (unsigned i = 0; i < n->target->nlus; i++)
-		atomic_fetch_and(&n->luns[i].ua, ~ua);
+	return atomic_load(&lu->nshown) > 0;
 }
 
-struct scsi_lu *scsi_nexus_lu(struct scsi_nexus *n, const uint8_t lun[8])
+void scsi_lu_hold(struct scsi_lu *lu)
 {
-	int place = scsi_target_place(n->target, lun);
+	atomic_fetch_add(&lu->nholds, 1);
+}
 
-	return place < 0 ? NULL : n->target->lus[place];
+void scsi_lu_release(struct scsi_lu *lu)
+{
+	atomic_fetch_sub(&lu->nholds, 1);
+}
+
+bool scsi_lu_is_held(const struct scsi_lu *lu)
+{
+	return atomic_load(&lu->nholds) > 0;
+}
+
+bool scsi_lu_leave(struct scsi_lu *lu, const struct io *io)
+{
+	struct lu_reactor *r = lu_reactor(lu, io);
+
+	if (r->running || atomic_load_explicit(&r->counts.queue, memory_order_acquire))
+		return false;
+	list_del(&r->busy); /* scsi_fence_slow would look there once more */
+	return true;
 }

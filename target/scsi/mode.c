@@ -81,13 +81,15 @@ static int put_pages(struct scsi_cmd *cmd, uint8_t *at)
 /* SBC-3 6.5.2 */
 static int put_block_descriptor(const struct scsi_lu *lu, bool long_lba, uint8_t *at)
 {
+	uint64_t nblocks = lu_nblocks(lu);
+
 	if (long_lba) {
 		memset(at, 0, 16);
-		put_be64(at, lu->nblocks);
+		put_be64(at, nblocks);
 		put_be32(at + 12, lu->bs->block_bytes);
 		return 16;
 	}
-	put_be32(at, (uint32_t)MIN(lu->nblocks, UINT32_MAX));
+	put_be32(at, (uint32_t)MIN(nblocks, UINT32_MAX));
 	put_be32(at + 4, lu->bs->block_bytes);
 	return 8;
 }

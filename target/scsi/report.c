@@ -9,16 +9,19 @@
 
 enum { SELECT_LUNS, SELECT_WELL_KNOWN, SELECT_ALL };
 
+static unsigned nluns(const struct scsi_cmd *cmd)
+{
+	return cmd->cdb[2] == SELECT_WELL_KNOWN ? 0 : cmd->nexus->map->nluns;
+}
+
 bool scsi_check_report_luns(struct scsi_cmd *cmd)
 {
-	unsigned n = cmd->cdb[2] == SELECT_WELL_KNOWN ? 0 : cmd->nexus->target->nlus;
-
 	if (cmd->cdb[2] > SELECT_ALL) {
 		sense_fail_cdb(cmd, 2, 7);
 		return false;
 	}
 	cmd->dir = SCSI_DIR_IN;
-	cmd->transfer_bytes = MIN(8 * (n + 1), get_be32(cmd->cdb + 6));
+	cmd->transfer_bytes = MIN(8 * (nluns(cmd) + 1), get_be32(cmd->cdb + 6));
 	cmd->buffer_bytes = (uint32_t)MIN(cmd->transfer_bytes, cmd->in_room);
 	return true;
 }
@@ -26,21 +29,23 @@ bool scsi_check_report_luns(struct scsi_cmd *cmd)
 /* Longer than build()'s buffer: to the command's own, entry by entry, ascending. */
 bool scsi_begin_report_luns(struct scsi_cmd *cmd)
 {
-	const struct scsi_target *t = cmd->nexus->target;
-	unsigned n = cmd->cdb[2] == SELECT_WELL_KNOWN ? 0 : t->nlus;
+	const struct scsi_map *m = cmd->nexus->map;
+	unsigned n = nluns(cmd);
 	uint8_t entry[8] = { 0 };
 
 	put_be32(entry, 8 * n);
 	cmd->in_bytes = (uint32_t)scsi_cmd_put_at(cmd, 0, entry, sizeof(entry));
 	memset(entry, 0, sizeof(entry));
-	for (unsigned lun = 0; n && lun < t->limit; lun++) {
-		if (!t->places[lun])
+	for (unsigned lun = 0; n && lun < m->limit; lun++) {
+		if (!m->places[lun])
 			continue;
 		/* SAM-5 4.7: peripheral device addressing while it can, then flat space */
 		put_be16(entry, (uint16_t)(lun > UINT8_MAX ? 0x4000 | lun : lun));
 		cmd->in_bytes +=
 			(uint32_t)scsi_cmd_put_at(cmd, cmd->in_bytes, entry, sizeof(entry));
 	}
+	if (cmd->in_bytes < cmd->buffer_bytes) /* fewer than there were when it came */
+		cmd->transfer_bytes = cmd->in_bytes;
 	scsi_nexus_clear_ua(cmd->nexus, SCSI_UA_LUNS_CHANGED);
 	return false;
 }
@@ -210,10 +215,11 @@ static bool check_pmi(struct scsi_cmd *cmd, uint64_t lba, unsigned pmi_at)
 int scsi_build_capacity10(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES])
 {
 	const struct scsi_lu *lu = cmd->lu;
+	uint64_t last = lu_nblocks(lu) - 1;
 
 	if (!check_pmi(cmd, get_be32(cmd->cdb + 2), 8))
 		return -1;
-	put_be32(buf, (uint32_t)MIN(lu->nblocks - 1, UINT32_MAX));
+	put_be32(buf, (uint32_t)MIN(last, UINT32_MAX));
 	put_be32(buf + 4, lu->bs->block_bytes);
 	return 8;
 }
@@ -226,7 +232,7 @@ int scsi_build_capacity16(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BY
 	if (!check_pmi(cmd, get_be64(cmd->cdb + 2), 14))
 		return -1;
 	memset(buf, 0, 32);
-	put_be64(buf, lu->nblocks - 1);
+	put_be64(buf, lu_nblocks(lu) - 1);
 	put_be32(buf + 8, lu->bs->block_bytes);
 	if (ratio > 1)
 		buf[13] = (uint8_t)MIN(__builtin_ctz(ratio), 15);
@@ -241,16 +247,16 @@ int scsi_build_capacity16(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BY
  * holes for could only be asked in a call that blocks. */
 int scsi_build_lba_status(struct scsi_cmd *cmd, uint8_t buf[static SCSI_PARAM_BYTES])
 {
-	uint64_t lba = get_be64(cmd->cdb + 2);
+	uint64_t lba = get_be64(cmd->cdb + 2), end = lu_nblocks(cmd->lu);
 
-	if (lba >= cmd->lu->nblocks) {
+	if (lba >= end) {
 		sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
 		return -1;
 	}
 	memset(buf, 0, 24);
 	put_be32(buf, 20); /* bytes that follow */
 	put_be64(buf + 8, lba);
-	put_be32(buf + 16, (uint32_t)MIN(cmd->lu->nblocks - lba, UINT32_MAX));
+	put_be32(buf + 16, (uint32_t)MIN(end - lba, UINT32_MAX));
 	return 24;
 }
 

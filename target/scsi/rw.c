@@ -43,7 +43,9 @@ unsigned scsi_cdb_range(struct scsi_cmd *cmd)
 
 bool scsi_range_check(struct scsi_cmd *cmd, uint64_t lba, uint64_t nblocks)
 {
-	if (lba <= cmd->lu->nblocks && nblocks <= cmd->lu->nblocks - lba)
+	uint64_t end = lu_nblocks(cmd->lu);
+
+	if (lba <= end && nblocks <= end - lba)
 		return true;
 	sense_fail(cmd, KEY_ILLEGAL_REQUEST, ASC_LBA_OUT_OF_RANGE);
 	return false;

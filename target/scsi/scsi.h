@@ -57,13 +57,14 @@ void scsi_lu_free(struct scsi_lu *lu);
 const char *scsi_lu_name(const struct scsi_lu *lu);
 struct backstore *scsi_lu_backstore(struct scsi_lu *lu);
 
-/* The LUNs behind one iSCSI target. Changed only before it is served. */
+/* The LUNs behind one iSCSI target. From any thread; nexuses see a change when they take it
+ * (scsi_nexus_update), of which only one may be under way (change.h). */
 int scsi_target_new(struct scsi_target **out) MUST_CHECK;
+/* No nexus of it is left. */
 void scsi_target_free(struct scsi_target *t);
 /* @lun < SCSI_MAX_LUNS; the unit is borrowed. -EEXIST, -ERANGE, -ENOMEM. */
 int scsi_target_add(struct scsi_target *t, unsigned lun, struct scsi_lu *lu) MUST_CHECK;
-
-bool scsi_target_has(const struct scsi_target *t, const struct scsi_lu *lu);
+bool scsi_target_has(struct scsi_target *t, const struct scsi_lu *lu);
 
 /* --- nexus -------------------------------------------------------------------- */
 
@@ -172,9 +173,6 @@ enum scsi_ua {					  /* pending unit attentions, by falling priority */
 	       SCSI_UA_LUNS_CHANGED = 1 << 6,	  /* 3Fh/0Eh */
 };
 
-/* The backstore has become larger (bs_grow): takes the new capacity, and tells every nexus. From any
- * thread. */
-void scsi_lu_grown(struct scsi_lu *lu);
 /* For every nexus of the unit but @but (NULL: for all). From any thread. */
 void scsi_lu_attention(struct scsi_lu *lu, unsigned ua, const struct scsi_nexus *but);
 /* For every nexus of every unit of the target, also those of other targets. From any thread. */

@@ -183,14 +183,17 @@ static void a_shared_volume_takes_two(void **state)
 
 static void who_is_not_allowed_is_refused(void **state)
 {
-	static const char *const allow[] = { "iqn.2026-11.io.ringlun.test:*" };
+	static const struct policy_rule rule = { .initiator = "iqn.2026-11.io.ringlun.test:*" };
+	const struct policy_spec spec = { .rules = &rule, .nrules = 1 };
+	struct iscsi_policy *allow;
+	char why[256];
 	struct ini stranger, friend, lost;
 	struct rig g;
 
 	(void)state;
 	open_rig(&g, 1, false);
-	g.node.allow = allow;
-	g.node.nallow = 1;
+	assert_int_equal(policy_new(&allow, &spec, why, sizeof(why)), 0);
+	iscsi_node_set_default_policy(&g.node, allow);
 	ini_init(&stranger, g.w, "iqn.2026-11.org.example:x", 1);
 	ini_init(&friend, g.w, HOST, 1);
 	ini_init(&lost, g.w, HOST, 2);

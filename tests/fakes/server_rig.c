@@ -123,6 +123,9 @@ static void volume_serve(struct rig *g, unsigned n)
 		.latch = LATCH_NONE,
 	};
 	struct scsi_lu_config lc = { .name = v->name, .reactors = g->cfg.reactors };
+	struct policy_spec spec = { .by_default = true, .shared = g->cfg.shared };
+	struct iscsi_policy *policy;
+	char why[256];
 	struct backstore *bs;
 	int rc = disk_new(&bs, &p);
 
@@ -131,15 +134,28 @@ static void volume_serve(struct rig *g, unsigned n)
 	lc.bs = mutant_bs_new(bs, g->cfg.mutant);
 	rc = scsi_lu_new(&v->lu, &lc);
 	assert(!rc);
-	rc = scsi_target_new(&v->target);
+	rc = policy_new(&policy, &spec, why, sizeof(why));
 	assert(!rc);
-	rc = scsi_target_add(v->target, 0, v->lu);
+	rc = iscsi_node_add_target(&g->node, v->name, policy, why, sizeof(why));
 	assert(!rc);
-	rc = iscsi_node_add_target(&g->node, v->name, v->target, g->cfg.shared, g->cfg.reactors);
+	rc = iscsi_node_map_lun(&g->node, v->name, 0, v->lu);
 	assert(!rc);
-	rc = n ? scsi_target_add(g->v[0].target, n, v->lu) : 0;
+	v->target = iscsi_node_target(&g->node, v->name)->scsi;
+	rc = n ? iscsi_node_map_lun(&g->node, g->v[0].name, n, v->lu) : 0;
 	assert(!rc);
 	(void)rc;
+}
+
+/* Whoever changes the node waits for reactors: they go on in the meantime. */
+static bool go_on(struct iscsi_node *node, sem_t *done, uint64_t max_ns)
+{
+	struct rig *g = container_of(node, struct rig, node);
+	uint64_t until_ns = max_ns == UINT64_MAX ? UINT64_MAX : rig_now(g) + max_ns;
+
+	while (sem_trywait(done))
+		if (!rig_turn(g, until_ns))
+			return false;
+	return true;
 }
 
 void rig_serve(struct rig *g)
@@ -150,6 +166,7 @@ void rig_serve(struct rig *g)
 	g->serving = true;
 	g->drained = 0;
 	g->node.nreactors = g->cfg.reactors;
+	g->node.wait = go_on;
 	for (unsigned n = 0; n < g->cfg.volumes; n++)
 		volume_serve(g, n);
 	for (unsigned n = 0; n < g->cfg.reactors; n++) {
@@ -159,6 +176,7 @@ void rig_serve(struct rig *g)
 		g->node.reactors[n] = g->r[n];
 	}
 	(void)rc;
+	iscsi_node_run(&g->node, true);
 	g->listener = (struct io_listener){
 		.fd = fake_listener_new(g->w),
 		.on_accept = on_accept,
@@ -374,15 +392,14 @@ void rig_shut(struct rig *g)
 	(void)quiet;
 	fake_world_run(g->w);
 	assert_all_is_back(g);
+	iscsi_node_run(&g->node, false);
 	for (unsigned n = 0; n < g->cfg.reactors; n++) {
 		iscsi_reactor_free(g->r[n]);
 		io_free(g->io[n]);
 	}
-	for (unsigned n = 0; n < g->cfg.volumes; n++) {
-		scsi_lu_free(g->v[n].lu);
-		scsi_target_free(g->v[n].target);
-	}
 	iscsi_node_fini(&g->node);
+	for (unsigned n = 0; n < g->cfg.volumes; n++)
+		scsi_lu_free(g->v[n].lu);
 }
 
 void rig_fini(struct rig *g)

@@ -33,7 +33,7 @@ static int setup(void **state)
 	tx_init(&b->c.tx);
 	params_init(&b->c.params);
 	b->s = session_new(&b->c);
-	b->s->target = iscsi_node_target(&b->g.node, rig_target(&b->g, 0));
+	b->s->target = iscsi_target_get(iscsi_node_target(&b->g.node, rig_target(&b->g, 0)));
 	assert_int_equal(scsi_nexus_new(&b->s->nexus, b->g.v[0].target), 0);
 	atomic_store(&b->s->nexus->luns[0].ua, 0); /* no unit attention */
 	b->s->max_cmd_sn = 127;
@@ -202,7 +202,7 @@ static void a_target_takes_as_much_as_it_leaves(void **state)
 	for (unsigned i = 0; i < SESSIONS; i++) {
 		if (i) {
 			s[i] = b->s = session_new(&b->c);
-			b->s->target = first->target;
+			b->s->target = iscsi_target_get(first->target);
 			assert_int_equal(scsi_nexus_new(&b->s->nexus, b->g.v[0].target), 0);
 			atomic_store(&b->s->nexus->luns[0].ua, 0);
 		}
