@@ -38,6 +38,18 @@ static void raise_file_limit(void)
 	}
 }
 
+/* A reactor must not wait for whoever reads the log. */
+static void start_log(void)
+{
+	int rc = log_start();
+
+	if (rc)
+		log_warn("cannot start a thread for the log: %s; who reads it slowly, slows down "
+			 "the server",
+			 strerror(-rc));
+	atexit(log_stop);
+}
+
 static void config_free(struct config *cfg)
 {
 	config_fini(cfg);
@@ -85,6 +97,7 @@ int main(int argc, char **argv)
 		break;
 	}
 	log_set_level(cfg->log_level);
+	start_log();
 	raise_file_limit();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error of that write, not our end */
@@ -102,8 +115,10 @@ int main(int argc, char **argv)
 	log_info("got SIG%s", sigabbrev_np(sig));
 	notify_manager("STOPPING=1");
 	rc = server_stop(server);
-	if (rc == -ETIMEDOUT) /* a disk still writes from or to our memory: nothing can be freed */
+	if (rc == -ETIMEDOUT) {
+		log_stop(); /* a disk still writes from or to our memory: nothing can be freed */
 		_exit(EXIT_FAILURE);
+	}
 	config_free(cfg);
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }

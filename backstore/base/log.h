@@ -1,8 +1,9 @@
 /* One line per event on standard error, at a level that the operator chose.
  *
- * Any thread may log; a line is written with one write(2), so lines do not mix.
- * A call site that floods is cut to some lines per second, and the next line
- * that passes says how many were dropped. Secrets are never passed here. */
+ * Any thread may log, and none is held up by whoever reads: after log_start a thread of its own
+ * writes. Each line leaves in one piece, so lines do not mix. A call site that floods is cut to
+ * some lines per second, and how many were left out is said afterwards, likewise what a reader did
+ * not take in time. Secrets are never passed here. */
 #pragma once
 
 #include "backstore/base/compiler.h"
@@ -11,6 +12,7 @@
 #include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum { LOG_LEVELS = LOG_DEBUG + 1 };
 
 /* State of one call site's rate limit; made by the macros below. */
 struct log_site {
@@ -23,6 +25,20 @@ void log_set_level(enum log_level level);
 /* Returns 0, or -EINVAL where @name is none of error, warn, info, debug. */
 int log_level_parse(const char *name, enum log_level *out) MUST_CHECK;
 enum log_level log_level(void);
+const char *log_level_name(enum log_level level);
+
+/* From now on nobody waits for standard error but a thread of ours. -errno: whoever logs goes on
+ * writing by itself. */
+int log_start(void) MUST_CHECK;
+/* All is written, or could not be within a second. Harmless without log_start. */
+void log_stop(void);
+
+struct log_counts {
+	uint64_t lines[LOG_LEVELS]; /* that passed */
+	uint64_t flood;		    /* left out by the limit of their call site */
+	uint64_t lost;		    /* passed, but standard error did not take them */
+};
+void log_get_counts(struct log_counts *out);
 
 void log_line(struct log_site *site, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
 
