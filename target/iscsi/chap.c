@@ -76,6 +76,14 @@ size_t chap_digest_bytes(enum chap_algorithm algorithm)
 	return 0;
 }
 
+const char *chap_name(enum chap_algorithm algorithm)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++)
+		if (algorithms[i].algorithm == algorithm)
+			return algorithms[i].name;
+	return "none";
+}
+
 int chap_response(enum chap_algorithm algorithm, uint8_t id, struct chap_bytes secret,
 		  struct chap_bytes challenge, uint8_t out[static CHAP_DIGEST_MAX])
 {

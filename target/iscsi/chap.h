@@ -35,6 +35,8 @@ struct chap_bytes {
 	size_t len;
 };
 
+const char *chap_name(enum chap_algorithm algorithm);
+
 /* The hash of identifier, secret, challenge: chap_digest_bytes into @out. -EIO: the library fails,
  * or does not have the algorithm. */
 int chap_response(enum chap_algorithm algorithm, uint8_t id, struct chap_bytes secret,

@@ -298,8 +298,8 @@ static void finish(struct conn *c)
 	c->parser.header_digest = c->params.header_digest;
 	c->parser.data_digest = c->params.data_digest;
 	atomic_fetch_add_explicit(&c->reactor->node->logins.counts.done, 1, memory_order_relaxed);
-	log_info("%s %s: logged in to %s%s%s", c->peer, c->session->initiator,
-		 c->session->target ? c->session->target->name : "discovery",
+	log_info("%s %s: logged in to %s%s%s%s", c->peer, c->session->initiator,
+		 c->session->target ? c->session->target->name : "discovery", l->security.proof,
 		 c->params.header_digest ? ", header digests" : "",
 		 c->params.data_digest ? ", data digests" : "");
 	login_free(c);

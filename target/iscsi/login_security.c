@@ -22,7 +22,6 @@
 
 enum {
 	MAX_ROUNDS = 8, /* texts before the initiator has proved itself; three are enough */
-	SHOWN_USER_BYTES = 64,
 };
 
 struct chap_keys {
@@ -126,16 +125,24 @@ static const struct policy_secret *find_user(const struct iscsi_policy *policy, 
 	return found;
 }
 
-static enum iscsi_login_status refuse_user(const char *what, const char *user, char *why,
-					   size_t why_cap)
+/* It came from the peer, and goes to a log. */
+static void show_user(const char *user, char shown[static LOGIN_SECURITY_USER_BYTES + 1])
 {
-	char shown[SHOWN_USER_BYTES + 1];
-	size_t n = strnlen(user, SHOWN_USER_BYTES);
+	size_t n = strnlen(user, LOGIN_SECURITY_USER_BYTES);
 
 	for (size_t i = 0; i < n; i++)
 		shown[i] = user[i] > 0x20 && user[i] < 0x7f ? user[i] : '?';
 	shown[n] = '\0';
-	snprintf(why, why_cap, "CHAP: %s '%s'%s", what, shown, user[n] ? " (cut)" : "");
+}
+
+static enum iscsi_login_status refuse_user(const char *what, const char *user, char *why,
+					   size_t why_cap)
+{
+	char shown[LOGIN_SECURITY_USER_BYTES + 1];
+
+	show_user(user, shown);
+	snprintf(why, why_cap, "CHAP: %s '%s'%s", what, shown,
+		 strlen(user) > LOGIN_SECURITY_USER_BYTES ? " (cut)" : "");
 	return ISCSI_LOGIN_AUTH_FAILURE;
 }
 
@@ -225,6 +232,7 @@ static enum iscsi_login_status take_response(struct login_security *s,
 					     const struct chap_keys *k, struct keys_writer *answer,
 					     char *why, size_t why_cap)
 {
+	char user[LOGIN_SECURITY_USER_BYTES + 1];
 	enum iscsi_login_status status;
 
 	if (!k->N || !k->R || !k->I != !k->C) {
@@ -234,8 +242,12 @@ static enum iscsi_login_status take_response(struct login_security *s,
 	status = check_response(s, policy, k, why, why_cap);
 	if (status == ISCSI_LOGIN_SUCCESS && k->C)
 		status = prove_ourselves(s, policy, k, answer, why, why_cap);
-	if (status == ISCSI_LOGIN_SUCCESS)
+	if (status == ISCSI_LOGIN_SUCCESS) {
 		s->state = SECURITY_DONE;
+		show_user(k->N, user);
+		snprintf(s->proof, sizeof(s->proof), ", CHAP user %s (%s)", user,
+			 chap_name(s->algorithm));
+	}
 	return status;
 }
 

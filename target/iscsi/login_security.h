@@ -8,6 +8,8 @@
 #include "target/iscsi/policy.h"
 #include "target/iscsi/proto.h"
 
+enum { LOGIN_SECURITY_USER_BYTES = 64 }; /* of a user's name, that a log shows */
+
 enum login_security_state {
 	SECURITY_OPEN, /* no method yet */
 	SECURITY_WANTS_ALGORITHMS,
@@ -21,6 +23,8 @@ struct login_security {
 	enum chap_algorithm algorithm;
 	uint8_t id;
 	uint8_t challenge[CHAP_DIGEST_MAX]; /* as long as the algorithm's digest */
+	/* for the log, behind something: ", CHAP user alice (SHA256)"; "": nothing was proved */
+	char proof[LOGIN_SECURITY_USER_BYTES + 32];
 };
 
 /* What AuthMethod has said so far in this login. */

@@ -176,6 +176,8 @@ static void each_algorithm_each_user(void **state)
 		assert_int_equal(respond(&t, users[i % 2].name, users[i % 2].secret, ""),
 				 ISCSI_LOGIN_SUCCESS);
 		assert_string_equal(t.answers, "");
+		assert_non_null(strstr(t.s.proof, users[i % 2].name));
+		assert_non_null(strstr(t.s.proof, chap_name(chosen[i / 2])));
 		assert_true(login_security_is_over(&t.s, t.policy));
 		assert_int_equal(say(&t, ""), ISCSI_LOGIN_SUCCESS);
 		close_stage(&t);
@@ -233,6 +235,7 @@ static void wrong_proofs(void **state)
 		assert_int_equal(respond(&t, rows[i].user, rows[i].secret, ""),
 				 ISCSI_LOGIN_AUTH_FAILURE);
 		assert_string_equal(t.answers, "");
+		assert_string_equal(t.s.proof, "");
 		assert_false(login_security_is_over(&t.s, t.policy));
 		close_stage(&t);
 	}
