@@ -63,10 +63,8 @@ struct server {
 	bool serves; /* set before the gate opens */
 
 	/* of the first reactor */
-	struct io_listener listeners[CONFIG_MAX_LISTEN];
-	unsigned nlisteners; /* that have not ended */
 	struct placement placement;
-	struct io_msg close_msg, flush_msg;
+	struct io_msg flush_msg;
 	unsigned flushing;
 	atomic_int flush_error;
 };
@@ -81,23 +79,6 @@ static void on_accept(struct io_listener *l, int fd)
 		log_error("cannot accept a connection: %s", strerror(-fd));
 	else
 		placement_take(&s->placement, io_now_ns(l->io), fd);
-}
-
-static void listener_ended(struct io_listener *l)
-{
-	struct server *s = l->owner;
-
-	portals_close_one(&s->portals, (unsigned)(l - s->listeners));
-	if (--s->nlisteners == 0)
-		sem_post(&s->event);
-}
-
-static void close_listeners(struct io_msg *m)
-{
-	struct server *s = container_of(m, struct server, close_msg);
-
-	for (unsigned i = 0; i < s->portals.n; i++)
-		io_listen_stop(&s->listeners[i]);
 }
 
 /* --- a reactor's thread ----------------------------------------------------------------- */
@@ -117,20 +98,6 @@ static int reactor_open(struct reactor_thread *t)
 	}
 	s->node.reactors[t->index] = t->iscsi;
 	return 0;
-}
-
-static void listen_all(struct server *s, struct io *io)
-{
-	for (unsigned i = 0; i < s->portals.n; i++) {
-		struct io_listener *l = &s->listeners[i];
-
-		l->fd = s->portals.fds[i];
-		l->owner = s;
-		l->on_accept = on_accept;
-		l->on_end = listener_ended;
-		io_listen_start(io, l);
-	}
-	s->nlisteners = s->portals.n;
 }
 
 static void wait_for(sem_t *sem)
@@ -153,7 +120,7 @@ static void *reactor_main(void *arg)
 	wait_for(&s->gate);
 	if (s->serves) {
 		if (t->index == 0)
-			listen_all(s, t->io);
+			portals_listen(&s->portals, t->io);
 		while (!rc && !atomic_load_explicit(&t->stop, memory_order_relaxed))
 			rc = io_turn(t->io, true);
 		if (rc)
@@ -248,7 +215,7 @@ static void join_threads(struct server *s)
 
 void server_free(struct server *s)
 {
-	portals_close(&s->portals);
+	portals_fini(&s->portals);
 	iscsi_node_fini(&s->node);
 	volumes_fini(&s->volumes);
 	sem_destroy(&s->gate);
@@ -284,13 +251,20 @@ static int init_parts(struct server *s)
 	if (rc)
 		return rc;
 	rc = volumes_init(&s->volumes);
-	if (rc) {
-		iscsi_node_fini(&s->node);
-		return rc;
-	}
+	if (rc)
+		goto err_node;
+	rc = portals_init(&s->portals, &s->node, on_accept, s);
+	if (rc)
+		goto err_volumes;
 	sem_init(&s->event, 0, 0); /* these two cannot fail: 0 is no large number */
 	sem_init(&s->gate, 0, 0);
 	return 0;
+
+err_volumes:
+	volumes_fini(&s->volumes);
+err_node:
+	iscsi_node_fini(&s->node);
+	return rc;
 }
 
 /* --allow; without it everybody may. */
@@ -343,7 +317,7 @@ int server_new(struct server **out, const struct config *cfg, char *why, size_t 
 
 int server_start(struct server *s, char *why, size_t why_cap)
 {
-	int rc = portals_open(&s->portals, &s->cfg_view, &s->node, why, why_cap);
+	int rc = portals_open(&s->portals, &s->cfg_view, why, why_cap);
 
 	if (!rc)
 		rc = set_limits(s, why, why_cap);
@@ -374,6 +348,17 @@ struct iscsi_node *server_node(struct server *s)
 struct volumes *server_volumes(struct server *s)
 {
 	return &s->volumes;
+}
+
+int server_listen(struct server *s, const char *text, struct sockaddr_storage *sa, char *why,
+		  size_t why_cap)
+{
+	return portals_add(&s->portals, text, sa, why, why_cap);
+}
+
+int server_unlisten(struct server *s, const char *text, char *why, size_t why_cap)
+{
+	return portals_remove(&s->portals, text, why, why_cap);
 }
 
 const char *server_engine(const struct server *s)
@@ -467,8 +452,7 @@ static int drain(struct server *s, const struct timespec *until)
 {
 	int rc;
 
-	s->close_msg.run = close_listeners;
-	io_post(s->threads[0].io, &s->close_msg);
+	portals_stop(&s->portals, &s->event);
 	rc = await(s, 1, until);
 	if (rc)
 		return rc;

@@ -37,3 +37,7 @@ const struct config *server_config(const struct server *s);
 struct iscsi_node *server_node(struct server *s);
 struct volumes *server_volumes(struct server *s);
 const char *server_engine(const struct server *s); /* "io_uring" or "epoll"; it is started */
+/* Another portal, and one less: see portals.h. Before the server is started, too. */
+int server_listen(struct server *s, const char *text, struct sockaddr_storage *sa, char *why,
+		  size_t why_cap) MUST_CHECK;
+int server_unlisten(struct server *s, const char *text, char *why, size_t why_cap) MUST_CHECK;

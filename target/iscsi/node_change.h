@@ -60,8 +60,8 @@ unsigned iscsi_node_lun_sessions(struct iscsi_node *node, const struct scsi_lu *
 
 /* -EEXIST, -ENOSPC (ISCSI_MAX_PORTALS). */
 int iscsi_node_add_portal(struct iscsi_node *node, const struct sockaddr_storage *sa) MUST_CHECK;
-int iscsi_node_remove_portal(struct iscsi_node *node,
-			     const struct sockaddr_storage *sa) MUST_CHECK; /* -ENOENT */
+/* -ENOENT */
+int iscsi_node_remove_portal(struct iscsi_node *node, const struct sockaddr_storage *sa);
 
 /* --- sessions ------------------------------------------------------------------------ */
 
