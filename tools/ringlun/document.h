@@ -1,0 +1,13 @@
+/* A document for apply: read here, its secret_file's taken in. */
+#pragma once
+
+#include "backstore/base/compiler.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* @path "-": standard input. Each "secret_file": FILE becomes "secret": its line, with FILE
+ * relative to the document's folder. -errno with @why, which says where. */
+int document_read(json_t **out, const char *path, char *why, size_t why_cap) MUST_CHECK;
