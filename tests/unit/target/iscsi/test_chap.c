@@ -213,8 +213,7 @@ static void test_decode_refuses(void **state)
 		"0bZ-_=",
 		"0bZg=A",
 		"0bA=A=",
-		"0bZg==\x80"
-		"AAA",
+		"0bZg==\200AAA",
 		"\xff",
 	};
 	uint8_t out[64];
