@@ -217,6 +217,29 @@ static void what_is_wrong_is_refused_with_its_place(void **state)
 	}
 }
 
+static void lengths_of_secrets(void **state)
+{
+	static const struct {
+		size_t len;
+		bool good;
+	} t[] = { { 0, false }, { 11, false }, { 12, true }, { 255, true }, { 256, false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct model_chap chap;
+		char secret[257] = "", why[960] = "";
+		json_t *j;
+
+		memset(secret, 's', t[i].len);
+		j = json_pack("{s:[{s:s, s:s}]}", "users", "user", "a", "secret", secret);
+		assert_int_equal(model_chap_from_json(&chap, j, "chap", why, sizeof(why)),
+				 t[i].good ? 0 : -EINVAL);
+		assert_true(t[i].good || strstr(why, "chap.users[0].secret: the secret has "));
+		model_chap_fini(&chap);
+		json_decref(j);
+	}
+}
+
 static void a_newer_format(void **state)
 {
 	json_t *j = load("{'ringlun':2,'whatever':[]}");
@@ -374,6 +397,7 @@ int main(void)
 		cmocka_unit_test(what_is_kept_comes_out_again),
 		cmocka_unit_test(shown_documents_have_no_secrets),
 		cmocka_unit_test(what_is_wrong_is_refused_with_its_place),
+		cmocka_unit_test(lengths_of_secrets),
 		cmocka_unit_test(a_newer_format),
 		cmocka_unit_test(parts_that_are_not_said),
 		cmocka_unit_test(kept_documents_have_all_parts),

@@ -2,7 +2,7 @@
  * way always holds together. */
 #include "tests/unit/target/control/random_doc.h"
 
-#include "target/control/plan.h"
+#include "target/control/plan_priv.h"
 
 #include <errno.h>
 
@@ -328,7 +328,7 @@ static void secrets_are_compared_and_not_shown(void **state)
 {
 #define CHAP(s)                                                                                    \
 	",'chap':{'users':[{'user':'a','secret':'" s "'}],'mutual':{'user':'t','secret':'" s "-'}" \
-											     "}"
+	"}"
 	(void)state;
 	assert_plan(HEAD V("") TARGET(CHAP("hush-hush-hush")),
 		    HEAD V("") TARGET(CHAP("shhh-shhh-shhh")),
@@ -342,6 +342,20 @@ static void secrets_are_compared_and_not_shown(void **state)
 		    "[{'action':'change','kind':'target','name':'" T1 "','changes':["
 		    "{'what':'chap','now':{'users':[{'user':'a'}],'mutual':{'user':'t'}},"
 		    "'wanted':null}]}]");
+}
+
+static void the_order_of_lists_is_no_difference(void **state)
+{
+#define RULES_AB "{'address':'10.0.0.0/8'},{'initiator':'iqn.a*'}"
+#define RULES_BA "{'initiator':'iqn.a*'},{'address':'10.0.0.0/8'}"
+#define USERS_AB "{'user':'a','secret':'aaaaaaaaaaaa'},{'user':'b','secret':'bbbbbbbbbbbb'}"
+#define USERS_BA "{'user':'b','secret':'bbbbbbbbbbbb'},{'user':'a','secret':'aaaaaaaaaaaa'}"
+	(void)state;
+	assert_plan(HEAD V("") TARGET(",'allow':[" RULES_AB "],'chap':{'users':[" USERS_AB
+				      "]},'portals':['10.0.0.1','10.0.0.2']"),
+		    HEAD V("") TARGET(",'allow':[" RULES_BA "],'chap':{'users':[" USERS_BA
+				      "]},'portals':['10.0.0.2','10.0.0.1']"),
+		    "[]");
 }
 
 /* The one that lets go comes before the one that takes. */
@@ -362,6 +376,28 @@ static void who_loses_is_first(void **state)
 	assert_string_equal(p.steps[0].name, "iqn.2026-11.io.ringlun:b");
 	assert_string_equal(p.steps[1].name, "iqn.2026-11.io.ringlun:a");
 	plan_fini(&p);
+	model_fini(&now);
+	model_fini(&wanted);
+}
+
+/* What a host has there becomes another disk. */
+static void another_volume_is_a_loss(void **state)
+{
+#define LUN_OF(v) "{'lun':0,'volume':'" v "'}"
+#define BOTH                                                                                       \
+	"{'ringlun':1,'volumes':[{'name':'v','size':512},{'name':'w','size':512}],"                \
+	"'targets':[{'name':'iqn.2026-11.io.ringlun:a','luns':["
+	struct model now, wanted;
+
+	(void)state;
+	from_text(&now, BOTH LUN_OF("v") "]}]}");
+	from_text(&wanted, BOTH LUN_OF("w") "]}]}");
+	assert_true(plan_target_loses(&now.targets[0], &wanted.targets[0]));
+	assert_false(plan_target_loses(&now.targets[0], &now.targets[0]));
+	model_fini(&wanted);
+	from_text(&wanted, BOTH LUN_OF("v") ",{'lun':1,'volume':'w'}]}]}");
+	assert_false(plan_target_loses(&now.targets[0], &wanted.targets[0]));
+	assert_true(plan_target_loses(&wanted.targets[0], &now.targets[0]));
 	model_fini(&now);
 	model_fini(&wanted);
 }
@@ -432,7 +468,9 @@ int main(void)
 		cmocka_unit_test(what_is_there_already_changes_nothing),
 		cmocka_unit_test(steps_say_what_changes),
 		cmocka_unit_test(secrets_are_compared_and_not_shown),
+		cmocka_unit_test(the_order_of_lists_is_no_difference),
 		cmocka_unit_test(who_loses_is_first),
+		cmocka_unit_test(another_volume_is_a_loss),
 		cmocka_unit_test(what_cannot_be_done),
 		cmocka_unit_test(the_default_pool_stays_while_it_is_used),
 	};

@@ -216,6 +216,30 @@ static void not_even_put_back(void **state)
 	rig_fini(&r);
 }
 
+/* A store that could not even take its own file away is no hindrance for the next one. */
+static void what_is_left_lying_about(void **state)
+{
+	struct state_file *f;
+	struct state_rig r;
+	struct cutter c;
+	unsigned n;
+
+	(void)state;
+	rig_init(&r);
+	f = open_state(r.dir, &n);
+	cutter_init(&c, 3, -EIO);
+	c.ever = true;
+	state_file_use(f, &c.sys);
+	assert_int_equal(store(f, 1), -EIO);
+	assert_true(is_there(&r, "state.json.new"));
+	cutter_init(&c, 0, 0);
+	assert_int_equal(store(f, 2), 0);
+	assert_false(is_there(&r, "state.json.new"));
+	state_file_close(f);
+	assert_int_equal(look(r.dir), 2);
+	rig_fini(&r);
+}
+
 /* --- power cuts ---------------------------------------------------------------------------- */
 
 enum { NFILES = 16, NOPS = 32 };
@@ -433,6 +457,7 @@ int main(void)
 		cmocka_unit_test(killed_at_each_call),
 		cmocka_unit_test(failed_at_each_call),
 		cmocka_unit_test(not_even_put_back),
+		cmocka_unit_test(what_is_left_lying_about),
 		cmocka_unit_test(no_power_cut_loses_anything),
 		cmocka_unit_test(mutants_lose_something),
 	};
