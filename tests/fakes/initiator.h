@@ -25,6 +25,8 @@ enum ini_out {			    /* how a command's Data-Out travels */
 	       INI_OUT_R2T,	    /* nothing unasked */
 };
 
+enum { INI_MAX_HELD = 8 };
+
 /* The caller's, who keeps it until it is DONE or LOST. */
 struct ini_cmd {
 	uint8_t cdb[16];
@@ -53,6 +55,7 @@ struct ini_cmd {
 	uint32_t itt, cmd_sn;
 	uint32_t data_sn, r2t_sn, burst_bytes;
 	unsigned r2ts_held;
+	struct bhs_r2t held[INI_MAX_HELD];
 };
 
 /* What is proposed at login; 0 of a number: not said. */
@@ -89,6 +92,7 @@ struct ini {
 
 	enum ini_state state;
 	uint16_t login_status;
+	char moved_to[64]; /* TargetAddress of a login that was redirected */
 	uint16_t tsih;
 	bool closed; /* by the target */
 	bool logged_out;
@@ -151,6 +155,8 @@ void ini_submit(struct ini *i, struct ini_cmd *c);
 void ini_tmf(struct ini *i, enum iscsi_tmf function, unsigned lun, const struct ini_cmd *ref);
 /* A TMF has taken it: no answer may come any more. */
 void ini_forget(struct ini_cmd *c);
+/* Those that were held back (hold_r2ts). */
+void ini_answer_r2ts(struct ini *i, struct ini_cmd *c);
 void ini_nop(struct ini *i, bool immediate, const void *data, uint32_t len);
 void ini_text(struct ini *i, const char *text, size_t len, uint32_t ttt);
 void ini_logout(struct ini *i);

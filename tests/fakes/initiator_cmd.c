@@ -78,6 +78,8 @@ void ini_cmd_send(struct ini *i, struct ini_cmd *c)
 		h.flags |= ISCSI_CMD_WRITE;
 	else if (c->in_room)
 		h.flags |= ISCSI_CMD_READ;
+	if (c->lun > UINT8_MAX)
+		h.lun[0] = (uint8_t)(0x40 | c->lun >> 8); /* flat space addressing */
 	h.lun[1] = (uint8_t)c->lun;
 	h.itt = be32_of(c->itt);
 	h.edtl = be32_of(c->out_len ? c->out_len : c->in_room);
@@ -87,6 +89,14 @@ void ini_cmd_send(struct ini *i, struct ini_cmd *c)
 	ini_send_pdu(i, &h, c->out, with);
 	if (after)
 		send_burst(i, c, ISCSI_NO_TAG, with, after);
+}
+
+void ini_answer_r2ts(struct ini *i, struct ini_cmd *c)
+{
+	for (unsigned n = 0; n < MIN(c->r2ts_held, (unsigned)INI_MAX_HELD); n++)
+		send_burst(i, c, be32_get(c->held[n].ttt), be32_get(c->held[n].offset),
+			   be32_get(c->held[n].length));
+	c->r2ts_held = 0;
 }
 
 static struct ini_cmd *find(struct ini *i, be32 itt)
@@ -114,7 +124,7 @@ void ini_on_r2t(struct ini *i, const struct bhs_r2t *h)
 		return;
 	}
 	if (i->hold_r2ts)
-		c->r2ts_held++;
+		c->held[c->r2ts_held++ % INI_MAX_HELD] = *h;
 	else
 		send_burst(i, c, be32_get(h->ttt), off, len);
 }

@@ -193,7 +193,9 @@ static void take_key(struct ini *i, const char *key, const char *value)
 {
 	if (take_chap_key(i, key, value))
 		return;
-	if (!strcmp(key, "MaxRecvDataSegmentLength"))
+	if (!strcmp(key, "TargetAddress"))
+		snprintf(i->moved_to, sizeof(i->moved_to), "%s", value);
+	else if (!strcmp(key, "MaxRecvDataSegmentLength"))
 		i->target_segment = (uint32_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "FirstBurstLength"))
 		i->first_burst = (uint32_t)strtoul(value, NULL, 10);
@@ -238,6 +240,7 @@ void ini_on_login(struct ini *i, const struct bhs_login_rsp *h, const uint8_t *d
 	if (h->status_class) {
 		i->login_status = (uint16_t)(h->status_class << 8 | h->status_detail);
 		i->state = INI_REFUSED;
+		take_keys(i, data, len); /* of a redirection */
 		return;
 	}
 	take_keys(i, data, len);

@@ -399,7 +399,8 @@ void rig_shut(struct rig *g)
 	}
 	iscsi_node_fini(&g->node);
 	for (unsigned n = 0; n < g->cfg.volumes; n++)
-		scsi_lu_free(g->v[n].lu);
+		if (g->v[n].lu) /* a test may have freed it */
+			scsi_lu_free(g->v[n].lu);
 }
 
 void rig_fini(struct rig *g)
