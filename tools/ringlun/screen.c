@@ -97,7 +97,8 @@ void screen_draw(struct screen *s, const char *text)
 		size_t len = strcspn(text, "\n");
 		size_t fit = text_fit(text, s->columns);
 
-		printf("%.*s\x1b[K\r\n", (int)(fit < len ? fit : len), text);
+		/* cleared first: behind the last column the clearing would take the last letter */
+		printf("\x1b[K%.*s\n", (int)(fit < len ? fit : len), text);
 		text += len + (text[len] == '\n');
 	}
 	fputs("\x1b[J", stdout);
