@@ -370,6 +370,7 @@ void conn_task_good(struct conn *c, struct task *t)
 		hist_record(&w->counts.latency_ns, w->now_ns - t->start_ns);
 		w->counts.bytes += c->run->opt->block_bytes;
 	}
+	w->counts.done[t->pick.is_write]++;
 	if (c->buffers && !t->pick.is_write)
 		verify(c, t);
 	picker_done(&c->picker, &t->pick, t->pick.is_write ? PICKER_WRITTEN : PICKER_READ);

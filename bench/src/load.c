@@ -189,6 +189,8 @@ static void add_counts(struct counts *to, const struct counts *from)
 	to->bytes += from->bytes;
 	to->cpu_ns += from->cpu_ns;
 	to->busy += from->busy;
+	to->done[0] += from->done[0];
+	to->done[1] += from->done[1];
 	to->verified_bytes += from->verified_bytes;
 	for (unsigned i = 0; i < LOAD_ERRORS; i++)
 		to->errors[i] += from->errors[i];

@@ -31,6 +31,7 @@ struct counts {
 	uint64_t bytes;	 /* of the commands in the histogram */
 	uint64_t cpu_ns; /* while they were counted */
 	/* of the whole run, warm-up and read-back, too */
+	uint64_t done[2]; /* that ended well: reads, writes */
 	uint64_t busy, verified_bytes, errors[LOAD_ERRORS];
 };
 

@@ -126,5 +126,8 @@ void report_json(const struct options *o, const struct counts *c, double seconds
 		       (unsigned long long)c->errors[i]);
 		comma = ", ";
 	}
-	printf("}, \"verified_bytes\": %llu}\n", (unsigned long long)c->verified_bytes);
+	/* of the whole run: what the target has counted, too */
+	printf("}, \"verified_bytes\": %llu, \"reads\": %llu, \"writes\": %llu}\n",
+	       (unsigned long long)c->verified_bytes, (unsigned long long)c->done[0],
+	       (unsigned long long)c->done[1]);
 }
