@@ -4,7 +4,6 @@
  * Both are made from a copy of the numbers, so nothing that serves waits while they are written. */
 #pragma once
 
-#include "target/control/api.h"
 #include "target/iscsi/counters.h"
 #include "target/iscsi/node_change.h"
 #include "target/scsi/stats.h"
@@ -46,8 +45,10 @@ struct metrics {
 
 struct control;
 
-/* Copies what there is to count, 0 or -ENOMEM; metrics_fini in either case. */
+/* Copies what there is to count. 0, then metrics_fini; or -ENOMEM. */
 int metrics_collect(struct metrics *m, struct control *c) MUST_CHECK;
+/* Of the volumes alone, for metrics_json. */
+int metrics_collect_volumes(struct metrics *m, struct control *c) MUST_CHECK;
 /* Frees what is in it. */
 void metrics_fini(struct metrics *m);
 
@@ -59,7 +60,3 @@ char *metrics_json(const struct metrics *m) MUST_CHECK;
 
 /* Of this process, by /proc. What cannot be read is 0. */
 void metrics_read_process(struct metrics_process *p);
-
-/* Routes; the call's ctx is a struct control. */
-void metrics_get_text(const struct api_call *call, struct api_reply *reply);
-void metrics_get_stats(const struct api_call *call, struct api_reply *reply);

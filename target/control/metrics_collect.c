@@ -1,4 +1,4 @@
-/* Copies of what is counted, and the two calls that ask for them.
+/* Copies of what is counted.
  *
  * Locks are held for the copying alone: of the list of volumes for a name and some hundred numbers
  * each, of the node for its sessions. What reactors count is read while they count. */
@@ -112,7 +112,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static int collect_volumes(struct metrics *m, struct control *c)
+static int copy_volumes(struct metrics *m, struct control *c)
 {
 	struct copying to = { .m = m };
 
@@ -121,48 +121,34 @@ static int collect_volumes(struct metrics *m, struct control *c)
 	return to.failed ? -ENOMEM : 0;
 }
 
+int metrics_collect_volumes(struct metrics *m, struct control *c)
+{
+	int rc;
+
+	*m = (struct metrics){ .engine = "" };
+	rc = copy_volumes(m, c);
+	if (rc)
+		metrics_fini(m);
+	return rc;
+}
+
 int metrics_collect(struct metrics *m, struct control *c)
 {
 	struct iscsi_node *node = control_node(c);
 	int rc;
 
 	*m = (struct metrics){ .engine = server_engine(control_server(c)) };
-	rc = collect_volumes(m, c);
+	rc = copy_volumes(m, c);
 	if (!rc)
 		rc = iscsi_node_sessions(node, &m->sessions, &m->nsessions);
 	if (!rc)
 		rc = copy_reactors(m, node);
+	if (rc) {
+		metrics_fini(m);
+		return rc;
+	}
 	copy_logins(m, &node->logins.counts);
 	copy_log(m);
 	metrics_read_process(&m->process);
-	return rc;
-}
-
-/* --- routes --------------------------------------------------------------------------- */
-
-static void reply_with(struct api_reply *reply, char *text, const char *type)
-{
-	reply->text = text;
-	reply->content_type = type;
-	if (!text)
-		api_fail_errno(&reply->error, -ENOMEM, "out of memory for what is counted");
-}
-
-void metrics_get_text(const struct api_call *call, struct api_reply *reply)
-{
-	struct metrics m;
-	int rc = metrics_collect(&m, call->ctx);
-
-	reply_with(reply, rc ? NULL : metrics_text(&m), METRICS_TEXT_TYPE);
-	metrics_fini(&m);
-}
-
-/* Volumes alone. */
-void metrics_get_stats(const struct api_call *call, struct api_reply *reply)
-{
-	struct metrics m = { 0 };
-	int rc = collect_volumes(&m, call->ctx);
-
-	reply_with(reply, rc ? NULL : metrics_json(&m), "application/json");
-	metrics_fini(&m);
+	return 0;
 }
