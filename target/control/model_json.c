@@ -37,14 +37,16 @@ json_t *model_pool_to_json(const struct model_pool *p)
 
 json_t *model_volume_to_json(const struct model_volume *v)
 {
-	json_t *j = json_pack("{s:s, s:s, s:I, s:I, s:s, s:b, s:b}", "name", v->name, "pool",
-			      v->pool ? v->pool : "default", "size", (json_int_t)v->size_bytes,
-			      "block_size", (json_int_t)v->block_bytes, "cache",
-			      v->buffered ? "buffered" : "direct", "writethrough", v->writethrough,
-			      "read_only", v->read_only);
+	json_t *j =
+		json_pack("{s:s, s:s, s:I, s:s, s:b, s:b}", "name", v->name, "pool",
+			  v->pool ? v->pool : "default", "block_size", (json_int_t)v->block_bytes,
+			  "cache", v->buffered ? "buffered" : "direct", "writethrough",
+			  v->writethrough, "read_only", v->read_only);
 	char id[UUID_TEXT_BYTES];
 	bool ok = j;
 
+	if (ok && v->size_bytes)
+		ok = set(j, "size", json_integer((json_int_t)v->size_bytes));
 	if (ok && v->has_id) {
 		uuid_format(v->id, id);
 		ok = set(j, "id", json_string(id));

@@ -164,8 +164,6 @@ json_t *plan_diff_volume(const struct model_volume *now, const struct model_volu
 		return NULL;
 	}
 	json_object_del(new, "preallocate"); /* how it is made, not how it is */
-	if (!wanted->size_bytes)
-		json_object_del(new, "size");
 	return diff(old, new, wanted->left_out);
 }
 

@@ -145,8 +145,55 @@ CHAP = {
     "rounds": chap(METHOD, *[""] * 12),
 }
 
+
+
+def model(text, kept=False):
+    return bytes([kept]) + text.replace("'", '"').encode()
+
+
+T, V = "'targets':[{'name':'iqn.2026-11.io.ringlun:t'", "'volumes':[{'name':'v','size':4096"
+ALL_PARTS = ("{'ringlun':1,'portals':['10.0.0.1'],'discovery':{'chap':{'users':[{'user':'d',"
+             "'secret':'dddddddddddd'}]}},'pools':[{'name':'p','path':'/p','volume_group':'g'}],")
+ALL_OF_A_TARGET = (",'luns':[{'lun':3,'volume':'v'}],'shared':true,'allow':[{'address':"
+                   "'10.0.0.0/8','initiator':'iqn.a*'}],'portals':['[::1]:860'],'redirect':"
+                   "{'address':'192.0.2.1','permanent':true},'chap':{'users':[{'user':'u',"
+                   "'secret':'uuuuuuuuuuuu'}],'mutual':{'user':'m','secret':'mmmmmmmmmmmm'}}}]")
+INTENTS = (",'intents':[{'action':'create','id':'01234567-89ab-4def-8123-456789abcdef','pool':'p',"
+           "'volume':'w','target':'iqn.2026-11.io.ringlun:w','lun':0},{'action':'delete',"
+           "'id':'01234567-89ab-4def-8123-456789abcdee','pool':'p','volume':'x'}]")
+MODEL = {
+    "empty": model("{'ringlun':1}"),
+    "all-of-it": model(ALL_PARTS + V + ",'pool':'p','block_size':4096,'cache':'buffered','id':"
+                       "'01234567-89ab-4def-8123-456789abcdef'}]," + T + ALL_OF_A_TARGET + "}"),
+    "kept": model(ALL_PARTS + T + ALL_OF_A_TARGET + INTENTS + "}", kept=True),
+    "kept-without-a-secret": model(ALL_PARTS + T + ALL_OF_A_TARGET.replace(
+        ",'secret':'mmmmmmmmmmmm'", "") + "}", kept=True),
+    "names-alone": model("{'ringlun':1," + V[:-12] + "}]," + T + "}]}"),
+    "one-secret-both-ways": model("{'ringlun':1," + T + ALL_OF_A_TARGET.replace("m" * 12, "u" * 12)
+                                  + "}"),
+    "unknown-key": model("{'ringlun':1,'volums':[]}"),
+    "long-key": model("{'ringlun':1,'" + "k" * 200 + "':[]}"),
+    "newer": model("{'ringlun':18446744073709551615}"),
+    "newer-by-one": model("{'ringlun':2}"),
+    "wrong-types": model("{'ringlun':1,'targets':[{'name':[],'luns':{}}]}"),
+    "twice": model("{'ringlun':1," + V + "},{'name':'v','size':512}]}"),
+    "twice-one-key": model("{'ringlun':1,'ringlun':1}"),
+    "lun-twice": model("{'ringlun':1," + T + ",'luns':[{'lun':1,'volume':'a'},{'lun':1,"
+                       "'volume':'b'}]}]}"),
+    "mapped-address": model("{'ringlun':1," + T + ",'allow':[{'address':'::ffff:10.0.0.0/104'}],"
+                            "'portals':['::ffff:10.0.0.1']}]}"),
+    "external": model("{'ringlun':1,'volumes':[{'name':'x','path':'/dev//sdb/','size':null}]}"),
+    "default-pool": model("{'ringlun':1,'pools':[]," + V + "}]}"),
+    "deep": model("{'ringlun':" + "[" * 200 + "]" * 200 + "}"),
+    "largest-size": model("{'ringlun':1,'volumes':[{'name':'v','size':9223372036854775296}]}"),
+    "utf-8": model("{'ringlun':1,'discovery':{'chap':{'users':[{'user':'\u00e4\u20ac\U0001f600',"
+                   "'secret':'\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4'}]}}}"),
+}
+
 for seed, data in CHAP.items():
     write("fuzz_chap", seed, data)
+for seed, data in MODEL.items():
+    write("fuzz_model", seed, data)
 for seed, data in PDU.items():
     write("fuzz_pdu", seed, data)
 for seed, data in KEYS.items():
