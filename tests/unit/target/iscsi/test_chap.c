@@ -2,6 +2,7 @@
 #include "target/iscsi/chap.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -262,6 +263,20 @@ static void test_decode_each_length(void **state)
 	}
 }
 
+/* Where only FIPS's are let, by a library that has none: nothing is offered, nothing crashes. */
+static void test_algorithms_that_are_switched_off(void **state)
+{
+	uint8_t out[CHAP_DIGEST_MAX];
+
+	(void)state;
+	assert_int_equal(EVP_set_default_properties(NULL, "fips=yes"), 1);
+	assert_int_equal(chap_choose("5,6,7,8"), CHAP_NONE);
+	assert_int_equal(chap_response(CHAP_MD5, 1, BYTES("s"), BYTES("c"), out), -EIO);
+	assert_int_equal(EVP_set_default_properties(NULL, ""), 1);
+	assert_int_equal(chap_choose("5,6,7,8"), CHAP_SHA3_256);
+	assert_int_equal(chap_choose("5"), CHAP_MD5);
+}
+
 static void test_random(void **state)
 {
 	uint8_t a[32] = { 0 }, b[32] = { 0 };
@@ -282,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_decode_refuses),
 		cmocka_unit_test(test_decode_each_length),
+		cmocka_unit_test(test_algorithms_that_are_switched_off),
 		cmocka_unit_test(test_random),
 	};
 
