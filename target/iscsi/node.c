@@ -20,13 +20,12 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-static bool wait_for(struct iscsi_node *node, sem_t *done, uint64_t max_ns)
+static bool wait_until(sem_t *done, uint64_t max_ns)
 {
 	struct timespec until;
 
-	(void)node;
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)MIN(max_ns / NS_PER_S, (uint64_t)INT32_MAX);
+	until.tv_sec += (time_t)(max_ns / NS_PER_S);
 	until.tv_nsec += (long)(max_ns % NS_PER_S);
 	if (until.tv_nsec >= (long)NS_PER_S) {
 		until.tv_nsec -= (long)NS_PER_S;
@@ -35,6 +34,16 @@ static bool wait_for(struct iscsi_node *node, sem_t *done, uint64_t max_ns)
 	while (sem_clockwait(done, CLOCK_MONOTONIC, &until))
 		if (errno != EINTR)
 			return false;
+	return true;
+}
+
+static bool wait_for(struct iscsi_node *node, sem_t *done, uint64_t max_ns)
+{
+	(void)node;
+	if (max_ns != UINT64_MAX)
+		return wait_until(done, max_ns);
+	while (sem_wait(done))
+		; /* interrupted */
 	return true;
 }
 
