@@ -131,6 +131,7 @@ static void test_the_strongest_is_chosen(void **state)
 		{ "MD5", 0 },
 		{ "5.6", 0 },
 		{ "0000000000000000000005", 0 },
+		{ "0x0000000000008ff", 0 },
 	};
 
 	(void)state;

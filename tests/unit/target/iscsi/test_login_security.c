@@ -248,6 +248,27 @@ static void wrong_proofs(void **state)
 	close_stage(&t);
 }
 
+static void each_bit_of_the_response_counts(void **state)
+{
+	char right[CHAP_TEXT_MAX + 1], text[200];
+	uint8_t bytes[CHAP_DIGEST_MAX];
+	struct stage t;
+	size_t len;
+
+	(void)state;
+	for (unsigned bit = 0; bit < 256; bit++) {
+		open_stage(&t, 1, false);
+		begin(&t, "8");
+		hash(8, t.id, SECRET, t.challenge, right);
+		assert_int_equal(chap_decode(right, bytes, sizeof(bytes), &len), 0);
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		chap_encode(bytes, len, right);
+		snprintf(text, sizeof(text), "CHAP_N=" ALICE "|CHAP_R=%s|", right);
+		assert_int_equal(say(&t, text), ISCSI_LOGIN_AUTH_FAILURE);
+		close_stage(&t);
+	}
+}
+
 static void a_long_user_is_cut_in_the_log(void **state)
 {
 	char user[256];
@@ -487,6 +508,7 @@ int main(void)
 		cmocka_unit_test(each_algorithm_each_user),
 		cmocka_unit_test(a_response_in_base64),
 		cmocka_unit_test(wrong_proofs),
+		cmocka_unit_test(each_bit_of_the_response_counts),
 		cmocka_unit_test(a_long_user_is_cut_in_the_log),
 		cmocka_unit_test(ill_formed_responses),
 		cmocka_unit_test(keys_that_miss_others),

@@ -136,6 +136,27 @@ static void test_table(void **state)
 	}
 }
 
+/* It may be what somebody wants to try secrets against. */
+static void test_challenges_and_responses_are_not_for_logs(void **state)
+{
+	static const char *const keys[] = { "CHAP_C", "CHAP_R" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		char text[64], why[200] = "", buf[64];
+		struct keys_writer w = { .buf = buf, .cap = sizeof(buf) };
+		struct params p;
+		int len = sprintf(text, "%s=0x5a5a%c%s=0x5a5a", keys[i], 0, keys[i]);
+
+		params_init(&p);
+		assert_int_equal(params_negotiate(&p, &usual, PARAMS_LOGIN_SECURITY, text,
+						  (size_t)len + 1, &w, why, sizeof(why)),
+				 PARAMS_BAD);
+		assert_non_null(strstr(why, keys[i]));
+		assert_null(strstr(why, "5a"));
+	}
+}
+
 /* What a text that fails changes: nothing. */
 static void test_failure_leaves_no_trace(void **state)
 {
@@ -326,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_failure_leaves_no_trace),
+		cmocka_unit_test(test_challenges_and_responses_are_not_for_logs),
 		cmocka_unit_test(test_every_answer_room),
 		cmocka_unit_test(test_declare_once),
 		cmocka_unit_test(test_offers_what_defaults_exceed),
