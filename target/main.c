@@ -1,5 +1,7 @@
 /* ringlund: the only place that ends the process. */
 #include "backstore/base/log.h"
+#include "target/control/control.h"
+#include "target/control/model_json.h"
 #include "target/notify.h"
 #include "target/server.h"
 
@@ -56,18 +58,56 @@ static void config_free(struct config *cfg)
 	free(cfg);
 }
 
-static int start(struct server **out, const struct config *cfg, char *why, size_t why_cap)
+struct parts {
+	struct server *server;
+	struct control *control;
+};
+
+/* -ETIMEDOUT: a disk still writes from or to our memory, and nothing can be freed. */
+static int stop(struct parts *p)
 {
-	int rc = server_new(out, cfg, why, why_cap);
+	int of_control = control_stop(p->control), of_server = server_stop(p->server);
+
+	if (of_control || of_server == -ETIMEDOUT)
+		return -ETIMEDOUT;
+	control_free(p->control);
+	server_free(p->server);
+	log_info("stopped");
+	return of_server;
+}
+
+static void give_up(void)
+{
+	log_stop();
+	_exit(EXIT_FAILURE);
+}
+
+/* What the state file and pools have comes between: it is there with the first session. */
+static int start(struct parts *p, const struct config *cfg, char *why, size_t why_cap)
+{
+	int rc = server_new(&p->server, cfg, why, why_cap);
 
 	if (rc)
 		return rc;
-	rc = server_start(*out, why, why_cap);
+	rc = control_new(&p->control, p->server, why, why_cap);
 	if (rc) {
-		server_free(*out);
+		server_free(p->server);
 		return rc;
 	}
-	server_say_ready(*out);
+	rc = server_start(p->server, why, why_cap);
+	if (rc) {
+		control_free(p->control);
+		server_free(p->server);
+		return rc;
+	}
+	rc = control_start(p->control, why, why_cap);
+	if (rc && stop(p) == -ETIMEDOUT) {
+		log_error("%s", why);
+		give_up();
+	}
+	if (rc)
+		return rc;
+	server_say_ready(p->server);
 	notify_manager("READY=1");
 	return 0;
 }
@@ -76,7 +116,7 @@ int main(int argc, char **argv)
 {
 	char why[CONFIG_WHY_BYTES] = "";
 	struct config *cfg = calloc(1, sizeof(*cfg)); /* large for a stack */
-	struct server *server;
+	struct parts parts = { NULL, NULL };
 	sigset_t set;
 	int sig, rc;
 
@@ -96,13 +136,14 @@ int main(int argc, char **argv)
 	case CONFIG_RUN:
 		break;
 	}
+	json_wipe_always(); /* the state file has secrets, and a parser copies them about */
 	log_set_level(cfg->log_level);
 	start_log();
 	raise_file_limit();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* ulimit -f: an error of that write, not our end */
 
-	rc = start(&server, cfg, why, sizeof(why));
+	rc = start(&parts, cfg, why, sizeof(why));
 	if (rc) {
 		log_error("%s", why);
 		config_free(cfg);
@@ -114,11 +155,9 @@ int main(int argc, char **argv)
 	} while (rc == EINTR);
 	log_info("got SIG%s", sigabbrev_np(sig));
 	notify_manager("STOPPING=1");
-	rc = server_stop(server);
-	if (rc == -ETIMEDOUT) {
-		log_stop(); /* a disk still writes from or to our memory: nothing can be freed */
-		_exit(EXIT_FAILURE);
-	}
+	rc = stop(&parts);
+	if (rc == -ETIMEDOUT)
+		give_up();
 	config_free(cfg);
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }

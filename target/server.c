@@ -491,8 +491,5 @@ int server_stop(struct server *s)
 		io_post(s->threads[i].io, &s->threads[i].stop_msg);
 	}
 	join_threads(s);
-	rc = atomic_load(&s->flush_error);
-	server_free(s);
-	log_info("stopped");
-	return rc ? -EIO : 0;
+	return atomic_load(&s->flush_error) ? -EIO : 0;
 }

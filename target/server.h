@@ -14,7 +14,7 @@ struct volumes;
 
 /* Opens the volumes of the command line; nobody is served yet: more may be put into the node. */
 int server_new(struct server **out, const struct config *cfg, char *why, size_t why_cap) MUST_CHECK;
-/* One that has not been started, or could not be. */
+/* One that does not run: not yet, or not any more. */
 void server_free(struct server *s);
 
 /* Serves when it returns 0, and the signals that stop it are blocked then, from before the first
@@ -27,9 +27,9 @@ void server_say_ready(const struct server *s);
 /* SIGTERM, SIGINT, and SIGHUP unless that was ignored when we were started (nohup). */
 void server_stop_signals(sigset_t *set);
 
-/* Takes no new connections, asks sessions to log out, flushes every volume, ends. Returns
- * 0; -EIO where a flush failed (it has been logged); -ETIMEDOUT where a disk did not
- * let go within the bound: the process has to be ended then, its memory is in use. */
+/* Takes no new connections, asks sessions to log out, flushes every volume, ends all threads.
+ * Returns 0; -EIO where a flush failed (it has been logged); -ETIMEDOUT where a disk did not let go
+ * within the bound: the process has to be ended then, its memory is in use. */
 int server_stop(struct server *s) MUST_CHECK;
 
 /* From any thread. */

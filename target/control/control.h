@@ -16,9 +16,9 @@ struct scsi_lu;
 struct server;
 struct iscsi_node;
 
-/* Reads the state file, opens pools and their volumes, and puts them into the node of @server, which
- * has not been started. Where there is no use of the state directory, it warns if the command line
- * has volumes, and refuses changes later; else that is a failure. */
+/* Reads the state file, opens pools and their volumes, and puts them into the node of @server,
+ * which has not been started. Where there is no use of the state directory, it warns if the command
+ * line has volumes, and refuses changes later; else that is a failure. */
 int control_new(struct control **out, struct server *server, char *why, size_t why_cap) MUST_CHECK;
 /* The server has been started: listens at the portals of the state file, and serves the API. */
 int control_start(struct control *c, char *why, size_t why_cap) MUST_CHECK;
@@ -39,5 +39,5 @@ struct control_volume {
 	uint64_t size_bytes;
 	const struct scsi_lu *lu; /* NULL: it is not open */
 };
-void control_each_volume(struct control *c,
-			 void (*fn)(void *arg, const struct control_volume *v), void *arg);
+void control_each_volume(struct control *c, void (*fn)(void *arg, const struct control_volume *v),
+			 void *arg);

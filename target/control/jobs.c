@@ -433,6 +433,16 @@ int jobs_stop(struct jobs *js, unsigned seconds)
 	return rc;
 }
 
+bool jobs_are_stopping(struct jobs *js)
+{
+	bool yes;
+
+	pthread_mutex_lock(&js->lock);
+	yes = js->stopping;
+	pthread_mutex_unlock(&js->lock);
+	return yes;
+}
+
 void jobs_free(struct jobs *js)
 {
 	struct list *l;

@@ -30,6 +30,7 @@ struct job_spec {
 int jobs_new(struct jobs **out) MUST_CHECK;
 /* Takes no more, cancels all, waits for them that long. -ETIMEDOUT: one still runs. */
 int jobs_stop(struct jobs *js, unsigned seconds) MUST_CHECK;
+bool jobs_are_stopping(struct jobs *js);
 /* jobs_stop has returned 0. */
 void jobs_free(struct jobs *js);
 
