@@ -91,7 +91,6 @@ void screen_end(struct screen *s)
 
 void screen_draw(struct screen *s, const char *text)
 {
-	measure(s);
 	fputs("\x1b[H", stdout);
 	for (unsigned row = 0; row + 1 < s->rows && *text; row++) {
 		size_t len = strcspn(text, "\n");
@@ -157,5 +156,6 @@ enum screen_event screen_wait(struct screen *s, unsigned milliseconds)
 	while ((left = end_ms - now_ms()) > 0)
 		if (look(s, left, &event))
 			break;
+	measure(s);
 	return event;
 }
