@@ -1,5 +1,6 @@
 /* LUNs that come and go under load, units that grow, targets that are removed with their sessions.
  * The disk may stand still: nobody waits for it but who frees the unit. */
+#include "tests/component/alloc_fault.h"
 #include "tests/component/change_bed.h"
 
 #include "backstore/kinds.h"
@@ -42,6 +43,15 @@ static void a_lun_comes(void **state)
 	}
 }
 
+/* Attentions still find them, wherever in the nexus they are now. */
+static void grow_all(struct bed *b)
+{
+	for (unsigned n = 0; n < 3; n++) {
+		bs_raise_size(scsi_lu_backstore(lu_of(b, n)), 2 << 20);
+		scsi_lu_grown(lu_of(b, n));
+	}
+}
+
 /* Many: more than a nexus had room for, and holes that are filled. */
 static void many_luns_come_and_go(void **state)
 {
@@ -63,6 +73,10 @@ static void many_luns_come_and_go(void **state)
 		else
 			assert_int_equal(tur(&b, &b.a, lun), NO_LUN);
 	}
+	grow_all(&b);
+	for (unsigned lun = 0; lun < 60; lun++)
+		if (lun < 2 || lun % 3 == 2)
+			assert_int_equal(tur(&b, &b.a, lun), CAPACITY);
 	bed_close(&b);
 }
 
@@ -79,6 +93,16 @@ static bool all_are(const struct ini_cmd *c, unsigned n, enum ini_cmd_state stat
 		if (c[k].state != state)
 			return false;
 	return true;
+}
+
+static void assert_nothing_left(struct bed *b)
+{
+	list_for_each (l, &b->g.node.sessions) {
+		const struct session *s = list_entry(l, struct session, link);
+
+		assert_int_equal(s->ntasks + s->nheld + s->nordered + s->nimmediate, 0);
+		assert_true(list_empty(&s->tasks));
+	}
 }
 
 /* Its disk stands still; all of its commands are answered at once, others' go on, and the unit is
@@ -117,6 +141,7 @@ static void a_lun_goes_under_load(void **state)
 			assert_lost_lun(&cb[n]);
 		}
 		assert_int_equal(b.a.nsent + b.b.nsent, 0);
+		assert_nothing_left(&b);
 		assert_int_equal(tur(&b, &b.a, 1), NO_LUN);
 		assert_int_equal(tur(&b, &b.a, 0), LUNS_CHANGED);
 		cmd_write(&c, 0, N, b.data, false);
@@ -175,6 +200,31 @@ static void a_lun_goes_during_a_reset(void **state)
 			quieten(&b, &b.b, 0);
 		bed_close(&b);
 	}
+}
+
+/* A session that has logged out still has tasks, but nothing on the unit. */
+static void who_has_left_holds_no_unit(void **state)
+{
+	static struct ini_cmd ca[COMMANDS];
+	struct bed b;
+
+	(void)state;
+	bed_open(&b, 2);
+	b.a.hold_r2ts = true;
+	quieten(&b, &b.a, 1);
+	start_all(&b, &b.a, ca, 1);
+	rig_pass(&b.g, 50 * RIG_MS);
+	assert_int_equal(ca[RUNNING].state, INI_CMD_SENT); /* waits for its data */
+	ini_logout(&b.a);
+	assert_true(RIG_WAIT(&b.g, b.a.logged_out, SOON));
+	assert_int_equal(unmap(&b, 0, 1), 0);
+	assert_int_equal(unmap(&b, 1, 0), 0);
+	assert_int_equal(iscsi_node_await_lu(&b.g.node, lu_of(&b, 1), 20 * RIG_MS), 0);
+	scsi_lu_free(b.g.v[1].lu);
+	b.g.v[1].lu = NULL;
+	ini_tmf(&b.b, ISCSI_TMF_TARGET_WARM_RESET, 0, NULL);
+	assert_true(RIG_WAIT(&b.g, b.b.tmfs, SOON));
+	bed_close(&b);
 }
 
 static void a_unit_grows(void **state)
@@ -279,6 +329,77 @@ static void a_target_that_is_empty(void **state)
 	bed_close(&b);
 }
 
+/* --- without memory ------------------------------------------------------------------------ */
+
+static void arm(bool before)
+{
+	alloc_fault.armed = before;
+}
+
+/* Each allocation of it fails once: then nothing has changed, or a connection has ended. */
+static void change_all(struct bed *b, struct ini_cmd *ca)
+{
+	const char *extra = "iqn.2026-11.io.ringlun:extra";
+	int rc;
+
+	quieten(b, &b->a, 1);
+	fake_file_stall(b->g.v[1].file);
+	start_all(b, &b->a, ca, 1);
+	rig_pass(&b->g, 50 * RIG_MS);
+	b->g.around = arm;
+	arm(true);
+	rc = map(b, 0, 40, 2);
+	assert_true(rc == 0 || rc == -ENOMEM);
+	arm(true);
+	rc = unmap(b, 0, 1);
+	assert_true(rc == 0 || rc == -ENOMEM);
+	arm(true);
+	rc = iscsi_node_add_target(&b->g.node, extra, NULL, b->why, sizeof(b->why));
+	assert_true(rc == 0 || rc == -ENOMEM);
+	arm(true);
+	rc = iscsi_node_map_lun(&b->g.node, extra, 0, lu_of(b, 2));
+	assert_true(rc == 0 || rc == -ENOMEM || rc == -ENOENT);
+	rig_pass(&b->g, SOON);
+	b->g.around = NULL;
+	arm(false);
+}
+
+static void each_allocation_fails_once(void **state)
+{
+	static struct ini_cmd ca[COMMANDS];
+	unsigned total = 0;
+	struct bed b;
+	bool fired = ALLOC_FAULT;
+
+	(void)state;
+	for (uint64_t n = 0; fired; n++) {
+		int keep = rig_hush();
+
+		alloc_fault.fail_at = UINT64_MAX;
+		bed_open(&b, 9);
+		alloc_fault.fail_at = n;
+		alloc_fault.fired = false;
+		change_all(&b, ca);
+		fired = alloc_fault.fired;
+		total += fired;
+		alloc_fault.fail_at = UINT64_MAX;
+		rig_unhush(keep);
+		fake_file_release(b.g.v[1].file);
+		(void)!unmap(&b, 0, 1);
+		assert_int_equal(unmap(&b, 1, 0), 0);
+		assert_int_equal(iscsi_node_await_lu(&b.g.node, lu_of(&b, 1), RIG_S), 0);
+		assert_true(
+			RIG_WAIT(&b.g, b.a.closed || all_are(ca, COMMANDS, INI_CMD_DONE), SOON));
+		if (b.a.closed)
+			assert_true(rig_login(&b.g, &b.a, 0, 0));
+		quieten(&b, &b.a, 0);
+		assert_int_equal(tur(&b, &b.a, 1), NO_LUN);
+		assert_string_equal(b.a.broken, "");
+		rig_fini(&b.g);
+	}
+	assert_true(!ALLOC_FAULT || total > 12);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,9 +407,11 @@ int main(void)
 		cmocka_unit_test(many_luns_come_and_go),
 		cmocka_unit_test(a_lun_goes_under_load),
 		cmocka_unit_test(a_lun_goes_during_a_reset),
+		cmocka_unit_test(who_has_left_holds_no_unit),
 		cmocka_unit_test(a_unit_grows),
 		cmocka_unit_test(a_target_goes_with_its_sessions),
 		cmocka_unit_test(a_target_that_is_empty),
+		cmocka_unit_test(each_allocation_fails_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
