@@ -413,8 +413,7 @@ static void everybody_resets_everybody(void **state)
 	assert_int_equal(config_parse(&cfg, ARRAY_SIZE(argv), (char **)argv, why, sizeof(why)),
 			 CONFIG_RUN);
 	log_set_level(LOG_ERROR);
-	if (server_new(&server, &cfg, why, sizeof(why)) ||
-	    server_start(server, why, sizeof(why)))
+	if (server_new(&server, &cfg, why, sizeof(why)) || server_start(server, why, sizeof(why)))
 		fail_msg("%s", why);
 	assert_int_equal(pthread_barrier_init(&last, NULL, SESSIONS), 0);
 	for (unsigned n = 0; n < SESSIONS; n++) {
