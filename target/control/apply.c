@@ -41,31 +41,6 @@ static void step_done(struct apply *a, const struct plan_step *s)
 /* --- before anything is done
  * ------------------------------------------------------------------------------ */
 
-/* Volumes are not deleted because somebody forgot a line. */
-static bool check_deletions(struct apply *a)
-{
-	char names[600] = "";
-	unsigned n = 0;
-
-	EACH_STEP(a, s)
-	{
-		size_t len = strlen(names);
-
-		if (is_step(s, PLAN_DELETE, PLAN_VOLUME) && n++ < 5)
-			snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
-				 s->name);
-	}
-	if (!n || a->op->delete_volumes)
-		return true;
-	api_fail(
-		a->e, 400, "invalid",
-		"the document leaves out %u volume%s that %s there: %s%s; nothing was changed: put "
-		"%s in, or give --delete-volumes, which destroys the data",
-		n, n == 1 ? "" : "s", n == 1 ? "is" : "are", names, n > 5 ? " ..." : "",
-		n == 1 ? "it" : "them");
-	return false;
-}
-
 static bool check_step(struct apply *a, const struct plan_step *s)
 {
 	const struct served *other;
@@ -97,8 +72,6 @@ static bool check_step(struct apply *a, const struct plan_step *s)
 
 bool apply_check(struct apply *a)
 {
-	if (!check_deletions(a))
-		return false;
 	EACH_STEP(a, s)
 	if (!check_step(a, s))
 		return false;
@@ -176,7 +149,7 @@ static bool begin_one(struct apply *a, struct change *ch, const struct model_vol
 	if (!served_pool_claim(a->c, v->pool ? v->pool : DEFAULT_POOL, &pool, a->e))
 		return false;
 	if (making_begin(&a->makings[a->nmakings], ch, v, pool, NULL, a->e)) {
-		a->nmakings++;
+		a->makings[a->nmakings++].is_step = true;
 		return true;
 	}
 	served_pool_release(a->c, pool);
@@ -255,7 +228,7 @@ static bool begin_leaving(struct apply *a, struct change *ch, const char *name)
 	if (!served_claim(a->c, name, "being deleted", &s, a->e))
 		return false;
 	if (leaving_begin(&a->leavings[a->nleavings], ch, s, a->e)) {
-		a->nleavings++;
+		a->leavings[a->nleavings++].is_step = true;
 		return true;
 	}
 	served_release(a->c, s);

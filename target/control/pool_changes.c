@@ -1,5 +1,5 @@
 /* Pools that are added to what is served, and taken away; their data stays. */
-#include "target/control/control_priv.h"
+#include "target/control/volume_ops.h"
 
 #include "backstore/base/log.h"
 
@@ -247,34 +247,22 @@ bool served_pool_need(struct control *c, const char *name, struct served_pool **
 /* --- taking away
  * ------------------------------------------------------------------------------------ */
 
-/* With lock. */
-static bool check_unused(const struct change *ch, const struct served_pool *p, struct api_error *e)
+/* Its volumes are in use by nobody, and no LUN any more. */
+static bool hide_volumes(struct change *ch, const struct served_pool *p, struct api_error *e)
 {
-	if (p->users) {
-		api_fail(e, 409, "in_use",
-			 "pool %s: a job works on it (ringlun job list); try again when that has "
-			 "ended",
-			 p->name);
-		return false;
-	}
-	for (unsigned i = 0; i < ch->next.ntargets; i++) {
-		const struct model_target *t = &ch->next.targets[i];
+	unsigned nremoved = 0;
 
-		for (unsigned k = 0; k < t->nluns; k++) {
-			const struct served *s = served_find(ch->c, t->luns[k].volume);
+	list_for_each (l, &ch->c->served) {
+		const struct served *s = list_entry(l, struct served, link);
 
-			if (!s || s->pool != p)
-				continue;
-			api_fail(e, 409, "in_use",
-				 "pool %s: its volume %s is LUN %u of target %s; ringlun volume "
-				 "unexpose %s first",
-				 p->name, s->v.name, t->luns[k].lun, t->name, s->v.name);
+		if (s->pool == p && (!check_unused(ch->c, s->v.name, NULL, e) ||
+				     !exposure_remove(ch, s->v.name, NULL, false, &nremoved, e)))
 			return false;
-		}
 	}
 	return true;
 }
 
+/* NULL, with @e: there is none, or somebody works on it. From now on nobody finds it. */
 static struct served_pool *unlink_unused(struct change *ch, const char *name, struct list *volumes,
 					 struct api_error *e)
 {
@@ -286,9 +274,14 @@ static struct served_pool *unlink_unused(struct change *ch, const char *name, st
 	if (!p)
 		api_fail(e, 404, "not_found",
 			 "there is no pool %s; ringlun pool list shows those there are", name);
-	else if (!check_unused(ch, p, e))
+	else if (p->users)
+		api_fail(e, 409, "in_use",
+			 "pool %s: a job works on it (ringlun job list); try again when that has "
+			 "ended",
+			 name);
+	if (p && (p->users || !hide_volumes(ch, p, e)))
 		p = NULL;
-	else
+	if (p)
 		unlink_pool(c, p, volumes);
 	pthread_mutex_unlock(&c->lock);
 	return p;

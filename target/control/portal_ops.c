@@ -16,6 +16,22 @@ static bool has_port(const char *portal)
 	return colon && strcmp(colon, ":0") != 0;
 }
 
+static bool is_listened_to(struct control *c, const char *portal)
+{
+	char text[SOCKADDR_TEXT_BYTES];
+	bool found = false;
+
+	pthread_mutex_lock(&c->node->lock);
+	for (unsigned i = 0; i < c->node->nportals && !found; i++) {
+		const struct sockaddr_storage *sa = &c->node->portals[i].addr;
+
+		sockaddr_text(sa, sockaddr_port(sa), text);
+		found = !strcmp(text, portal);
+	}
+	pthread_mutex_unlock(&c->node->lock);
+	return found;
+}
+
 bool portal_listen(struct control *c, const char *portal, struct api_error *e)
 {
 	struct sockaddr_storage sa;
@@ -26,6 +42,10 @@ bool portal_listen(struct control *c, const char *portal, struct api_error *e)
 		api_fail(e, 400, "invalid",
 			 "%s: give a port, as initiators have to find it after a restart, too",
 			 portal);
+		return false;
+	}
+	if (is_listened_to(c, portal)) {
+		api_fail(e, 409, "exists", "%s is a portal already", portal);
 		return false;
 	}
 	rc = server_listen(c->server, portal, &sa, why, sizeof(why));

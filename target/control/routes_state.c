@@ -2,11 +2,15 @@
 #include "target/control/apply.h"
 
 #include "target/control/model_json.h"
+#include "target/control/target_ops.h"
 #include "target/control/view.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NAMED = 4 }; /* volumes in a sentence, at most */
 
 static int copy_now(struct control *c, struct model *out)
 {
@@ -76,10 +80,38 @@ static bool add_default(struct apply *a)
 	return false;
 }
 
+/* Volumes are not deleted because somebody forgot a line. */
+static bool check_deletions(struct apply *a)
+{
+	char names[600] = "";
+	unsigned n = 0;
+
+	for (unsigned i = 0; a->wanted.has_volumes && i < a->now.nvolumes; i++) {
+		const char *name = a->now.volumes[i].name;
+		size_t len = strlen(names);
+
+		if (!model_find_volume(&a->wanted, name) && n++ < NAMED)
+			snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", name);
+	}
+	if (!n || a->op->delete_volumes)
+		return true;
+	api_fail(
+		a->e, 400, "invalid",
+		"the document leaves out %u volume%s that %s there: %s%s; nothing was changed: put "
+		"%s in, or give --delete-volumes, which destroys the data",
+		n, n == 1 ? "" : "s", n == 1 ? "is" : "are", names, n > NAMED ? " ..." : "",
+		n == 1 ? "it" : "them");
+	return false;
+}
+
 static bool plan(struct apply *a)
 {
 	char why[API_WHY_BYTES];
-	int rc = model_inherit(&a->wanted, &a->now, why, sizeof(why));
+	int rc;
+
+	if (!check_deletions(a))
+		return false;
+	rc = model_inherit(&a->wanted, &a->now, why, sizeof(why));
 
 	if (!rc)
 		rc = plan_make(&a->plan, &a->now, &a->wanted, why, sizeof(why));
@@ -103,9 +135,13 @@ bool apply_plan_again(struct apply *a)
 
 bool apply_prepare(struct apply *a)
 {
+	json_t *targets = json_object_get(a->op->body, "targets"), *t;
 	char why[API_WHY_BYTES];
-	int rc = model_from_json(&a->wanted, a->op->body, MODEL_SHOWN, why, sizeof(why));
+	size_t i;
+	int rc;
 
+	json_array_foreach(targets, i, t) target_name_whole(t);
+	rc = model_from_json(&a->wanted, a->op->body, MODEL_SHOWN, why, sizeof(why));
 	if (!rc) {
 		rc = copy_now(a->c, &a->now);
 		snprintf(why, sizeof(why), "%s", rc ? "out of memory" : "");

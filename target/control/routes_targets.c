@@ -76,8 +76,10 @@ static bool run_create(struct op *op)
 {
 	char why[API_WHY_BYTES], name[ISCSI_NAME_BYTES];
 	struct model_target t;
-	int rc = model_target_from_json(&t, op->body, "", why, sizeof(why));
+	int rc;
 
+	target_name_whole(op->body);
+	rc = model_target_from_json(&t, op->body, "", why, sizeof(why));
 	if (rc) {
 		api_fail_errno(&op->error, rc, why);
 		return false;

@@ -15,6 +15,18 @@ void target_not_found(const char *name, struct api_error *e)
 		 "there is no target %s; ringlun target list shows those there are", name);
 }
 
+void target_name_whole(json_t *target)
+{
+	const char *text = json_string_value(json_object_get(target, "name"));
+	struct api_error e;
+	char *name;
+
+	if (!text || !target_name(text, &name, &e))
+		return;
+	json_object_set_new(target, "name", json_string(name));
+	free(name);
+}
+
 static bool change_named(struct op *op, const char *name,
 			 bool (*change)(struct op *op, struct change *ch, struct model_target *t))
 {

@@ -4,6 +4,8 @@
 #include "target/control/op.h"
 
 void target_not_found(const char *name, struct api_error *e);
+/* The "name" of a target in a document may be the end of it; what is none is left as it is. */
+void target_name_whole(json_t *target);
 /* Changes the target of op->args[0] in the next model by @change, makes it so, and has the target
  * as the result. */
 bool target_change(struct op *op, bool (*change)(struct op *op, struct change *ch,

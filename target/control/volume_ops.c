@@ -154,9 +154,10 @@ static bool check_resize(const struct served *s, uint64_t size_bytes, struct api
 			 (unsigned long long)size_bytes, s->v.name, s->v.block_bytes);
 	else if (size_bytes < s->v.size_bytes)
 		api_fail(e, 400, "invalid",
-			 "volume %s has %llu bytes, and is only ever made larger: its end would be "
-			 "lost",
-			 s->v.name, (unsigned long long)s->v.size_bytes);
+			 "volume %s has %llu bytes, and is never made smaller, to %llu: its end "
+			 "would be lost",
+			 s->v.name, (unsigned long long)s->v.size_bytes,
+			 (unsigned long long)size_bytes);
 	else
 		return true;
 	return false;
@@ -255,25 +256,6 @@ bool volume_recover(struct control *c, struct job *job, const char *name, struct
 /* --- expose, unexpose
  * -------------------------------------------------------------------------------- */
 
-static bool add_lun(struct change *ch, const struct served *s, const char *target,
-		    const struct exposure *x, struct api_error *e)
-{
-	struct model_target *t = change_target(ch, target);
-	unsigned lun = x->lun;
-
-	for (unsigned i = 0; t && i < t->nluns; i++)
-		if (!strcmp(t->luns[i].volume, s->v.name)) {
-			api_fail(e, 409, "exists", "volume %s is LUN %u of target %s already",
-				 s->v.name, t->luns[i].lun, target);
-			return false;
-		}
-	if (x->has_lun ? !change_check_lun(ch, target, lun, e)
-		       : !change_free_lun(ch, target, &lun, e))
-		return false;
-	t = change_need_target(ch, target, e);
-	return t && change_add_lun(ch, t, lun, s->v.name, e);
-}
-
 bool volume_expose(struct control *c, const char *name, const struct exposure *x,
 		   struct api_error *e)
 {
@@ -287,51 +269,21 @@ bool volume_expose(struct control *c, const char *name, const struct exposure *x
 	snprintf(own, sizeof(own), TARGET_NAME_PREFIX "%s", s->v.name);
 	done = check_not_given(c, x->target ? x->target : own, e) && change_begin(&ch, c, e);
 	if (done) {
-		done = add_lun(&ch, s, x->target ? x->target : own, x, e) && change_commit(&ch, e);
+		done = exposure_add(&ch, s->v.name, x->target ? x->target : own, x, e) &&
+		       change_commit(&ch, e);
 		change_end(&ch);
 	}
 	served_release(c, s);
 	return done;
 }
 
-/* Nobody has said anything of it: it was made for the volume alone. */
-static bool is_plain(const struct model_target *t, const char *volume)
-{
-	const size_t len = strlen(TARGET_NAME_PREFIX);
-
-	return !strncasecmp(t->name, TARGET_NAME_PREFIX, len) &&
-	       !strcasecmp(t->name + len, volume) && !t->shared && !t->has_allow &&
-	       !t->chap.nusers && !t->nportals && !t->redirect;
-}
-
-static bool remove_from(struct change *ch, struct model_target *t, const char *volume,
-			unsigned *nremoved, struct api_error *e)
-{
-	unsigned before = t->nluns;
-
-	for (unsigned k = t->nluns; k--;)
-		if (!strcmp(t->luns[k].volume, volume))
-			change_remove_lun(t, t->luns[k].lun);
-	*nremoved += before - t->nluns;
-	if (before == t->nluns)
-		return true;
-	if (!change_touch(ch, t->name, e))
-		return false;
-	if (!t->nluns && is_plain(t, volume))
-		model_remove_target(&ch->next, t->name);
-	return true;
-}
-
 static bool remove_luns(struct change *ch, const char *volume, const char *target,
 			struct api_error *e)
 {
-	struct model *m = &ch->next;
 	unsigned nremoved = 0;
 
-	for (unsigned i = m->ntargets; i--;)
-		if ((!target || !strcasecmp(m->targets[i].name, target)) &&
-		    !remove_from(ch, &m->targets[i], volume, &nremoved, e))
-			return false;
+	if (!exposure_remove(ch, volume, target, false, &nremoved, e))
+		return false;
 	if (nremoved)
 		return true;
 	api_fail(e, 404, "not_found", "volume %s is behind no target%s%s", volume,

@@ -24,7 +24,8 @@ struct making {
 	struct served *s;
 	char *target; /* NULL: not shown */
 	unsigned lun;
-	bool made; /* the pool has it */
+	bool made;    /* the pool has it */
+	bool is_step; /* of a job that counts in steps, not in bytes */
 };
 
 /* @x NULL: not shown. making_undo, or making_finish and making_end follow, where it is true. */
@@ -43,6 +44,7 @@ struct leaving {
 	struct served *s; /* claimed */
 	char name[VPOOL_NAME_BYTES];
 	enum served_state was;
+	bool is_step;
 };
 
 /* @s is claimed, and is released by leaving_end. */
@@ -53,6 +55,16 @@ void leaving_undo(struct leaving *lv);
 bool leaving_data(struct leaving *lv, struct job *job, struct api_error *e) MUST_CHECK;
 void leaving_finish(struct leaving *lv, struct change *ch);
 void leaving_end(struct leaving *lv);
+
+/* --- LUNs of the next model (exposures.c)
+ * --------------------------------------------------------- */
+
+bool exposure_add(struct change *ch, const char *volume, const char *target,
+		  const struct exposure *x, struct api_error *e) MUST_CHECK;
+/* From @target, or, where it is NULL, from all, and adds to *@nremoved. A target without LUNs that
+ * is the volume's own goes, if nobody has said anything of it, or @for_good. */
+bool exposure_remove(struct change *ch, const char *volume, const char *target, bool for_good,
+		     unsigned *nremoved, struct api_error *e) MUST_CHECK;
 
 /* --- whole operations (volume_ops.c), which the API's jobs do -----------------------------------
  */

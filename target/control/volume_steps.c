@@ -21,6 +21,13 @@ static bool job_step(void *arg, uint64_t done_bytes, uint64_t total_bytes)
 	return job_progress(arg, done_bytes, total_bytes);
 }
 
+/* Of a job that counts in steps. */
+static bool job_listen(void *arg, uint64_t done_bytes, uint64_t total_bytes)
+{
+	(void)done_bytes, (void)total_bytes;
+	return !job_is_cancelled(arg);
+}
+
 /* --- making -------------------------------------------------------------------------------------
  */
 
@@ -170,7 +177,7 @@ static bool make_in_pool(struct making *mk, struct job *job, struct api_error *e
 		.read_only = mk->want.read_only,
 		.preallocate = mk->want.preallocate,
 	};
-	const struct vpool_progress progress = { job_step, job };
+	const struct vpool_progress progress = { mk->is_step ? job_listen : job_step, job };
 	struct vpool_volume v, old;
 	char why[API_WHY_BYTES];
 	int rc = vpool_create(mk->pool->vp, &spec, &v, &progress, why, sizeof(why));
@@ -276,46 +283,17 @@ void making_undo(struct making *mk)
 /* --- deleting ------------------------------------------------------------------------------------
  */
 
-/* Made for this volume alone. */
-static bool is_own_target(const struct model_target *t, const char *volume)
-{
-	const size_t len = strlen(TARGET_NAME_PREFIX);
-
-	return !strncasecmp(t->name, TARGET_NAME_PREFIX, len) && !strcasecmp(t->name + len, volume);
-}
-
-static bool take_luns_away(struct change *ch, const char *volume, struct api_error *e)
-{
-	struct model *m = &ch->next;
-
-	for (unsigned i = 0; i < m->ntargets; i++) {
-		struct model_target *t = &m->targets[i];
-		unsigned before = t->nluns;
-
-		for (unsigned k = t->nluns; k--;)
-			if (!strcmp(t->luns[k].volume, volume))
-				change_remove_lun(t, t->luns[k].lun);
-		if (t->nluns == before)
-			continue;
-		if (!change_touch(ch, t->name, e))
-			return false;
-		if (!t->nluns && is_own_target(t, volume)) {
-			model_remove_target(m, t->name);
-			i--;
-		}
-	}
-	return true;
-}
-
 bool leaving_begin(struct leaving *lv, struct change *ch, struct served *s, struct api_error *e)
 {
 	struct model_intent in = { .is_delete = true, .pool = s->pool->name, .volume = s->v.name };
+	unsigned nremoved = 0;
 
 	*lv = (struct leaving){ .c = ch->c, .s = s, .was = s->state };
 	snprintf(lv->name, sizeof(lv->name), "%s", s->v.name);
 	memcpy(in.id, s->v.uuid, sizeof(in.id));
 	change_remove_intent(ch, in.id); /* of a deletion that failed */
-	if (!take_luns_away(ch, s->v.name, e) || !change_add_intent(ch, &in, e))
+	if (!exposure_remove(ch, s->v.name, NULL, true, &nremoved, e) ||
+	    !change_add_intent(ch, &in, e))
 		return false;
 	pthread_mutex_lock(&lv->c->lock);
 	s->state = SERVED_DELETING; /* the error, if there is one, stays for leaving_undo */
@@ -365,7 +343,7 @@ static bool is_in_pool(const struct served *s)
 
 bool leaving_data(struct leaving *lv, struct job *job, struct api_error *e)
 {
-	const struct vpool_progress progress = { job_step, job };
+	const struct vpool_progress progress = { lv->is_step ? job_listen : job_step, job };
 	char why[API_WHY_BYTES];
 	int rc;
 
