@@ -96,6 +96,8 @@ int vpool_open_on(struct vpool **out, struct pool_fs *fs, const char *dir, const
 	rc = pool_identity_read(&p->id, fs, dir, &p->json_fd, false, why, why_cap);
 	if (!rc)
 		rc = take_lock(p, wait_ms, why, why_cap);
+	if (!rc && (rc = pool_fs_sync_dir(fs, p->dir))) /* its making may have been cut off */
+		why_say(why, why_cap, rc, "%s cannot be synced: %s", dir, strerror(-rc));
 	if (!rc)
 		rc = slog_open(&p->log, fs, p->dir, p->id.uuid, false, &p->state, why, why_cap);
 	if (!rc)
