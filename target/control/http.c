@@ -6,6 +6,9 @@
  *                                                suspended meanwhile
  *     sweeper: ends connections that take too long (http_conn.c)
  *
+ * Its threads use poll: with epoll, which it has the kernel tell each change once only, it misses
+ * the end of some when hundreds end at once, and their places are lost.
+ *
  * TCP has a thread and connections of its own: whoever fills those keeps nobody from the socket.
  * All threads sleep in the kernel while nothing comes. */
 #include "target/control/http_priv.h"
@@ -64,7 +67,7 @@ static int start_listener(struct http_listener *l, struct http *h, int fd, char 
 	signals_of_others(&others);
 	pthread_sigmask(SIG_BLOCK, &others, &was); /* its threads inherit that */
 	l->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+		MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
 			MHD_USE_ERROR_LOG,
 		0, NULL, NULL, http_on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limit,

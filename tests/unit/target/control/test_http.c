@@ -9,6 +9,7 @@
 #include "tests/unit/target/control/http_rig.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static int setup(void **state)
@@ -333,6 +334,26 @@ static void test_dead_socket(void **state)
 	assert_int_equal(call(rig, "GET", "/v1/echo", NULL), 200);
 }
 
+/* Many at once, of whom most wait in the queue; then all go: their places are free at once. */
+static void test_crowd(void **state)
+{
+	struct rig *rig = *state;
+	int fds[740];
+
+	http_stop(rig->http);
+	rig_start(rig, (struct http_config){ 0 });
+	for (unsigned wave = 0; wave < 30; wave++) {
+		for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
+			fds[i] = client_open(rig->socket);
+			client_send(fds[i], "GET /v1 HT", 10);
+		}
+		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL); /* it has taken some */
+		for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+			close(fds[i]);
+		assert_int_equal(call(rig, "GET", "/v1/echo", NULL), 200);
+	}
+}
+
 /* One byte now and then does not hold a connection; nor does silence. */
 static void test_slow_clients(void **state)
 {
@@ -376,8 +397,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_socket, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_socket, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_crowd, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_clients, setup, teardown),
 	};
 
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files)) { /* of both ends of a crowd */
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
