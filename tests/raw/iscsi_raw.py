@@ -120,8 +120,9 @@ def portal_of(where):
 
 
 class Conn:
-    def __init__(self, portal):
-        self.sock = socket.create_connection(portal, timeout=WAIT)
+    def __init__(self, portal, source=None):
+        self.sock = socket.create_connection(portal, timeout=WAIT,
+                                             source_address=source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf = b""
         self.stat_sn = None     # of the last PDU that had one
@@ -244,8 +245,8 @@ class Session(Conn):
     RFC_DEFAULTS = {"InitialR2T": "Yes", "ImmediateData": "Yes", "MaxBurstLength": "262144",
                     "FirstBurstLength": "65536", "MaxOutstandingR2T": "1"}
 
-    def __init__(self, portal, initiator, cmd_sn=1, isid=None, tsih=0, cid=0):
-        super().__init__(portal)
+    def __init__(self, portal, initiator, cmd_sn=1, isid=None, tsih=0, cid=0, source=None):
+        super().__init__(portal, source)
         self.initiator, self.cmd_sn, self.tsih, self.cid = initiator, cmd_sn, tsih, cid
         self.isid = isid or b"\x80" + os.urandom(5)
         self.itt = random.randrange(0, 1 << 16)
