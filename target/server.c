@@ -471,7 +471,6 @@ int server_stop(struct server *s)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += STOP_BOUND_S;
 	log_info("stopping: asking sessions to log out");
-	iscsi_node_run(&s->node, false);
 	rc = drain(s, &until);
 	if (!rc) {
 		s->flush_msg.run = flush_all;
@@ -486,6 +485,7 @@ int server_stop(struct server *s)
 			  STOP_BOUND_S);
 		return rc;
 	}
+	iscsi_node_run(&s->node, false);
 	for (unsigned i = 0; i < s->nthreads; i++) {
 		s->threads[i].stop_msg.run = stop_here;
 		io_post(s->threads[i].io, &s->threads[i].stop_msg);

@@ -70,7 +70,7 @@ struct iscsi_node {
 	unsigned nreactors;
 
 	pthread_mutex_t change_lock; /* of changes; held while reactors take note: taken first */
-	bool running;		     /* they take messages; under change_lock */
+	bool running, has_run;	     /* they take messages, or did; under change_lock */
 	/* Waits for @done, at most @max_ns (UINT64_MAX: for ever). False: time is up. A fake world
 	 * goes on meanwhile. */
 	bool (*wait)(struct iscsi_node *node, sem_t *done, uint64_t max_ns);

@@ -18,6 +18,7 @@
 
 #include "backstore/base/log.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ void iscsi_node_run(struct iscsi_node *node, bool running)
 {
 	pthread_mutex_lock(&node->change_lock);
 	node->running = running;
+	node->has_run |= running;
 	pthread_mutex_unlock(&node->change_lock);
 }
 
@@ -77,6 +79,7 @@ int iscsi_node_set_policy(struct iscsi_node *node, const char *name, struct iscs
 	struct iscsi_policy *old = policy;
 	struct iscsi_target *t;
 
+	assert(policy);
 	pthread_mutex_lock(&node->lock);
 	t = iscsi_node_target(node, name);
 	if (t) {
@@ -190,11 +193,13 @@ static void leave_lu(struct iscsi_reactor *r, void *arg)
 static bool is_free(struct iscsi_node *node, struct scsi_lu *lu)
 {
 	struct leaving leaving = { .lu = lu };
+	bool can_tell;
 
 	pthread_mutex_lock(&node->change_lock);
+	can_tell = node->running || !node->has_run;
 	round_all(node, leave_lu, &leaving);
 	pthread_mutex_unlock(&node->change_lock);
-	return !atomic_load(&leaving.nbusy) && !scsi_lu_is_held(lu);
+	return can_tell && !atomic_load(&leaving.nbusy) && !scsi_lu_is_held(lu);
 }
 
 int iscsi_node_await_lu(struct iscsi_node *node, struct scsi_lu *lu, uint64_t timeout_ns)

@@ -16,7 +16,8 @@
 struct iscsi_node;
 struct scsi_lu;
 
-/* Reactors take messages from now on; or, when they are about to end, no longer. */
+/* Reactors take messages from now on; or, when they are about to end, no longer: what they still
+ * have then cannot be told. */
 void iscsi_node_run(struct iscsi_node *node, bool running);
 
 /* --- targets ------------------------------------------------------------------------- */
@@ -50,7 +51,7 @@ int iscsi_node_map_lun(struct iscsi_node *node, const char *name, unsigned lun,
  */
 int iscsi_node_unmap_lun(struct iscsi_node *node, const char *name, unsigned lun) MUST_CHECK;
 /* 0: no target shows it, and no reactor has to do with it: it may be freed (scsi_lu_free). -EBUSY:
- * a target shows it. -ETIMEDOUT: a disk still has commands of it. */
+ * a target shows it. -ETIMEDOUT: a disk still has commands of it, or nobody can tell any more. */
 int iscsi_node_await_lu(struct iscsi_node *node, struct scsi_lu *lu,
 			uint64_t timeout_ns) MUST_CHECK;
 /* Sessions of targets that show it. */
