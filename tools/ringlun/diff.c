@@ -30,7 +30,7 @@ static char *value_text(const json_t *value, const char *what)
 	char human[FORMAT_BYTES];
 
 	if (!value || json_is_null(value))
-		return mem_copy("nothing");
+		return mem_copy(strcmp(what, "allow") ? "nothing" : "the server's own rules");
 	if (json_is_string(value))
 		return mem_copy(json_string_value(value));
 	if (json_is_integer(value) && !strcmp(what, "size") && json_integer_value(value) >= 0)

@@ -1,6 +1,7 @@
 /* Documents. All that jansson frees is wiped (mem.h); so is what is read here. */
 #include "tools/ringlun/document.h"
 
+#include "backstore/base/size.h"
 #include "tools/ringlun/mem.h"
 #include "tools/ringlun/secret.h"
 
@@ -108,6 +109,32 @@ static int take_secrets(json_t *j, const char *document, const char *where, char
 	return 0;
 }
 
+/* "size": "100G" of a volume becomes a number, which is what the server takes. */
+static int take_sizes(json_t *document, const char *path, char *why, size_t why_cap)
+{
+	json_t *volume;
+	size_t i;
+
+	json_array_foreach(json_object_get(document, "volumes"), i, volume)
+	{
+		const char *text = json_string_value(json_object_get(volume, "size"));
+		uint64_t size;
+
+		if (!text)
+			continue;
+		if (size_parse(text, &size) || size > INT64_MAX) {
+			snprintf(why, why_cap,
+				 "%s: $.volumes[%zu].size: '%s' is no size; give bytes, or as in "
+				 "\"512M\", \"100G\", \"1T\" (powers of 1024)",
+				 path, i, text);
+			return -EINVAL;
+		}
+		if (json_object_set_new(volume, "size", json_integer((json_int_t)size)))
+			mem_need(NULL);
+	}
+	return 0;
+}
+
 static bool has_secrets(const json_t *j)
 {
 	const char *key;
@@ -165,6 +192,7 @@ int document_read(json_t **out, const char *path, char *why, size_t why_cap)
 		return -EINVAL;
 	}
 	rc = take_secrets(j, is_stdin ? "-" : path, ": $", why, why_cap);
+	rc = rc ? rc : take_sizes(j, path, why, why_cap);
 	if (rc) {
 		json_decref(j);
 		return rc;

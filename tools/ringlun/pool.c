@@ -18,7 +18,8 @@
 
 enum command_status pool_list(struct call *c)
 {
-	static const char *const heads[] = { "NAME", "FOLDER", "VOLUME GROUP", "STATE", NULL };
+	static const char *const heads[] = { "NAME",  "FOLDER",	  "VOLUME GROUP",
+					     "STATE", ">VOLUMES", NULL };
 	const json_t *pool;
 	struct table t;
 	json_t *answer;
@@ -39,6 +40,7 @@ enum command_status pool_list(struct call *c)
 		table_add(&t, field_text(pool, "path", "?"));
 		table_add(&t, field_text(pool, "volume_group", "-"));
 		table_add(&t, field_text(pool, "state", "-"));
+		table_addf(&t, "%" PRIu64, field_number(pool, "volumes"));
 	}
 	table_print(&t, stdout, 0);
 	table_fini(&t);

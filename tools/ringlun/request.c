@@ -33,6 +33,24 @@ static void interrupt(int signal)
 	interrupted = 1;
 }
 
+struct handlers {
+	struct sigaction on_int, on_term;
+};
+
+static void catch_signals(struct handlers *was)
+{
+	struct sigaction on = { .sa_handler = interrupt };
+
+	sigaction(SIGINT, &on, &was->on_int);
+	sigaction(SIGTERM, &on, &was->on_term);
+}
+
+static void restore_signals(const struct handlers *was)
+{
+	sigaction(SIGINT, &was->on_int, NULL);
+	sigaction(SIGTERM, &was->on_term, NULL);
+}
+
 static double now_s(void)
 {
 	struct timespec t;
@@ -273,17 +291,15 @@ static enum command_status watch(struct call *c, json_t **job, double end_s)
 
 enum command_status request_await_job(struct call *c, json_t **job)
 {
-	struct sigaction on = { .sa_handler = interrupt }, was_int, was_term;
 	uint64_t seconds = LONGEST_S;
 	enum command_status status;
+	struct handlers was;
 
 	if (!call_number(c, "timeout", 0, LONGEST_S, &seconds))
 		return STATUS_USAGE;
-	sigaction(SIGINT, &on, &was_int);
-	sigaction(SIGTERM, &on, &was_term);
+	catch_signals(&was);
 	status = watch(c, job, now_s() + (double)seconds);
-	sigaction(SIGINT, &was_int, NULL);
-	sigaction(SIGTERM, &was_term, NULL);
+	restore_signals(&was);
 	return status;
 }
 
@@ -316,12 +332,19 @@ static enum command_status change(struct call *c, struct client_request *request
 {
 	struct client_answer a = { 0 };
 	enum command_status status;
+	struct handlers was;
 
 	request->path = url;
 	request->body = body;
+	request->given_up = &interrupted;
+	catch_signals(&was);
 	status = call_server(c, request, &a);
+	restore_signals(&was);
 	free(url);
 	json_decref(body);
+	if (interrupted)
+		call_fail(status, "given up; if the server was asked, it goes on: ringlun job list "
+				  "shows what it does");
 	if (!status && a.status == 202)
 		status = take_job(c, a.json);
 	if (!status && c->json && a.json)
