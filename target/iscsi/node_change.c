@@ -22,7 +22,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define PAUSE_NS UINT64_C(5000000)
+/* How long a unit is not asked about again: at first, and at most. */
+#define FIRST_PAUSE_NS UINT64_C(1000000)
+#define LAST_PAUSE_NS  UINT64_C(250000000)
 
 void iscsi_node_run(struct iscsi_node *node, bool running)
 {
@@ -204,18 +206,22 @@ static bool is_free(struct iscsi_node *node, struct scsi_lu *lu)
 
 int iscsi_node_await_lu(struct iscsi_node *node, struct scsi_lu *lu, uint64_t timeout_ns)
 {
-	uint64_t waited_ns = 0;
+	uint64_t left_ns = timeout_ns, pause_ns = FIRST_PAUSE_NS;
+	bool done;
 	sem_t never;
 
 	if (scsi_lu_is_shown(lu))
 		return -EBUSY;
 	sem_init(&never, 0, 0);
-	while (!is_free(node, lu) && waited_ns < timeout_ns) {
-		(void)node->wait(node, &never, PAUSE_NS);
-		waited_ns += PAUSE_NS;
+	while (!(done = is_free(node, lu)) && left_ns) {
+		uint64_t now_ns = MIN(pause_ns, left_ns);
+
+		(void)node->wait(node, &never, now_ns);
+		left_ns -= now_ns;
+		pause_ns = MIN(2 * pause_ns, LAST_PAUSE_NS);
 	}
 	sem_destroy(&never);
-	return waited_ns < timeout_ns || is_free(node, lu) ? 0 : -ETIMEDOUT;
+	return done ? 0 : -ETIMEDOUT;
 }
 
 unsigned iscsi_node_lun_sessions(struct iscsi_node *node, const struct scsi_lu *lu)
