@@ -53,7 +53,8 @@ busy_while() { through "$@"; }
 dropped() {
     local id
     id=$(ringlun session list --json | grep -o '"id": *[0-9]*' | head -n 1 | grep -o '[0-9]*$')
-    [ -n "$id" ] && ringlun session drop "$id" "$@" && sleep 3 && ringlun session list | grep -q "$target"
+    [ -n "$id" ] && ringlun session drop "$id" "$@" && sleep 3 &&
+        ringlun session list --json | grep -q -F "\"$target\""
 }
 comes_and_goes() {
     for i in 1 2 3 4 5; do
@@ -63,7 +64,10 @@ comes_and_goes() {
     done
 }
 killed() { kill -KILL $server && serve_pools; }
-kept() { ringlun volume list | tee /dev/stderr | grep -q -w one && dd if="$disk" bs=1M count=4 iflag=direct status=none | cmp - /tmp/pattern; }
+kept() {     # behind what fio has written
+    ringlun volume list | tee /dev/stderr | grep -q -w one &&
+    dd if="$disk" bs=1M skip=188 count=4 iflag=direct status=none | cmp - /tmp/pattern
+}
 deleted() {
     logout "$target" >/dev/null && ringlun volume delete one && [ "$(has_lv)" = 0 ] && ! ringlun volume show one
 }
