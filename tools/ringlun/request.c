@@ -342,7 +342,7 @@ static enum command_status change(struct call *c, struct client_request *request
 	restore_signals(&was);
 	free(url);
 	json_decref(body);
-	if (interrupted)
+	if (status == STATUS_UNFINISHED)
 		call_fail(status, "given up; if the server was asked, it goes on: ringlun job list "
 				  "shows what it does");
 	if (!status && a.status == 202)
