@@ -34,7 +34,6 @@ int iscsi_reactor_new(struct iscsi_reactor **out, struct iscsi_node *node, struc
 	r->io = io;
 	list_init(&r->conns);
 	list_init(&r->dirty);
-	list_init(&r->answered);
 	list_init(&r->free_tasks);
 	list_init(&r->task_blocks);
 	list_init(&r->busy_units);

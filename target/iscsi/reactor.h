@@ -9,13 +9,15 @@
 
 #include <stdatomic.h>
 
+struct task;
+
 struct iscsi_reactor {
 	struct iscsi_node *node; /* borrowed */
 	struct io *io;		 /* borrowed; io->index is our place in node->reactors */
 	struct pool *pool;	 /* owned */
 	struct list conns;
-	struct list dirty;    /* connections with something to send in this turn */
-	struct list answered; /* tasks whose status was queued in this turn */
+	struct list dirty;     /* connections with something to send in this turn */
+	struct task *answered; /* those whose status was queued in this turn */
 	struct list free_tasks;
 	struct list task_blocks;   /* the memory of tasks */
 	_Atomic unsigned nzombies; /* tasks that nobody waits for but the disk still has */

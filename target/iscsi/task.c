@@ -85,7 +85,6 @@ static struct task *task_take(struct iscsi_reactor *r)
 	t->tx.fill = task_fill;
 	t->tx.release = task_release;
 	list_init(&t->tx.link);
-	list_init(&t->answered);
 	return t;
 }
 
@@ -159,12 +158,23 @@ void task_leave_session(struct task *t)
 	task_order_leave(s, t);
 }
 
+static void forget_answer(struct task *t)
+{
+	struct task **at = &t->reactor->answered;
+
+	while (*at != t)
+		at = &(*at)->answered_next;
+	*at = t->answered_next;
+	t->answered_now = false;
+}
+
 void task_free(struct task *t)
 {
 	assert(t->state != TASK_FREE && t->state != TASK_RUNNING);
 	task_leave_session(t);
 	list_del(&t->tx.link);
-	list_del(&t->answered);
+	if (unlikely(t->answered_now)) /* its connection went in the same turn */
+		forget_answer(t);
 	scsi_cmd_dropped(&t->cmd);
 	put_buffer(t);
 	iscsi_target_put(t->target);
@@ -243,7 +253,9 @@ void task_start(struct task *t)
 static void answer(struct task *t)
 {
 	t->state = TASK_ANSWERING;
-	list_add_tail(&t->reactor->answered, &t->answered);
+	t->answered_now = true;
+	t->answered_next = t->reactor->answered;
+	t->reactor->answered = t;
 	conn_queue(t->session->conn, &t->tx);
 }
 
@@ -257,17 +269,19 @@ static void add(_Atomic uint64_t *count, uint64_t n)
  * a turn anyway, and during it only knows when it began. */
 void task_count_answers(struct iscsi_reactor *r, uint64_t now_ns)
 {
-	struct list *l;
+	struct task *next;
 
-	while ((l = list_pop(&r->answered))) {
-		struct task *t = list_entry(l, struct task, answered);
+	for (struct task *t = r->answered; t; t = next) {
 		struct session *s = t->session;
 
+		next = t->answered_next;
+		t->answered_now = false;
 		add(&s->commands, 1);
 		add(t->cmd.dir == SCSI_DIR_OUT ? &s->written_bytes : &s->read_bytes,
 		    scsi_cmd_moved_bytes(&t->cmd));
 		scsi_cmd_answered(&t->cmd, now_ns);
 	}
+	r->answered = NULL;
 }
 
 static void tick(struct io_timer *timer)

@@ -41,8 +41,8 @@ struct r2t {
 struct task {
 	struct scsi_cmd cmd;
 	struct tx_item tx;
-	struct list link;     /* in session->tasks, or the reactor's free list */
-	struct list answered; /* in the reactor's, in the turn in which it was */
+	struct list link;	    /* in session->tasks, or the reactor's free list */
+	struct task *answered_next; /* in the reactor's, in the turn in which it was */
 	struct task *itt_next;
 	struct iscsi_reactor *reactor;
 	struct session *session;     /* NULL: zombie, or free */
@@ -54,6 +54,7 @@ struct task {
 	uint32_t edtl;
 	uint8_t flags; /* of the command's header: R, W, attributes */
 	bool immediate;
+	bool answered_now;   /* is among the reactor's answered */
 	bool ended;	     /* status is set; the answer waits for unsolicited data */
 	bool buffer_refused; /* no memory: Data-Out goes nowhere */
 

@@ -12,7 +12,7 @@
 /* Of one reactor on one unit; see stats.c. */
 struct lu_stat {
 	_Atomic uint64_t bytes, errors, latency_ns, buckets[SCSI_STAT_BUCKETS];
-};
+} __attribute__((aligned(64)));
 
 struct lu_counts {
 	/* Commands that have come and are neither answered nor dropped: each of them still looks

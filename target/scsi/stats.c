@@ -53,12 +53,9 @@ void scsi_cmd_arrived(struct scsi_cmd *cmd)
 /* --- leaving ------------------------------------------------------------------------- */
 
 /* The last look at the unit: whoever sees the queue empty (with acquire) may free it. */
-static void count_out(struct scsi_cmd *cmd)
+static void count_out(struct lu_counts *c)
 {
-	_Atomic unsigned *queue = &counts_of(cmd)->queue;
-
-	cmd->counted = false;
-	atomic_store_explicit(queue, atomic_load_explicit(queue, memory_order_relaxed) - 1,
+	atomic_store_explicit(&c->queue, atomic_load_explicit(&c->queue, memory_order_relaxed) - 1,
 			      memory_order_release);
 }
 
@@ -121,22 +118,26 @@ static void count_end(struct lu_counts *c, const struct scsi_cmd *cmd, uint64_t 
 
 void scsi_cmd_answered(struct scsi_cmd *cmd, uint64_t now_ns)
 {
+	struct lu_counts *c;
+
 	if (!cmd->counted)
 		return;
+	cmd->counted = false;
+	c = counts_of(cmd);
 	if (unlikely(cmd->status == SCSI_BUSY || cmd->status == SCSI_TASK_SET_FULL))
-		add(&counts_of(cmd)->refused, 1);
+		add(&c->refused, 1);
 	else
-		count_end(counts_of(cmd), cmd,
-			  now_ns > cmd->arrived_ns ? now_ns - cmd->arrived_ns : 0);
-	count_out(cmd);
+		count_end(c, cmd, now_ns > cmd->arrived_ns ? now_ns - cmd->arrived_ns : 0);
+	count_out(c);
 }
 
 void scsi_cmd_dropped(struct scsi_cmd *cmd)
 {
 	if (!cmd->counted)
 		return;
+	cmd->counted = false;
 	add(&counts_of(cmd)->aborted, 1);
-	count_out(cmd);
+	count_out(counts_of(cmd));
 }
 
 /* --- adding up ----------------------------------------------------------------------- */
