@@ -50,7 +50,7 @@ served_volume() { inside ringlun volume list | tee /tmp/list | grep -q disk1 || 
 upgrade() {
     local before after
     before=$(inside systemctl show -p MainPID --value ringlund)
-    inside dpkg -i /tmp/newer.deb || return
+    inside dpkg -i /root/newer.deb || return
     after=$(inside systemctl show -p MainPID --value ringlund)
     [ "$before" != "$after" ] && inside dpkg -s ringlun | grep -q '^Version: .*-2$'
 }
