@@ -174,6 +174,8 @@ static int make_claimed(struct vpool *p, struct claim *c, const struct vpool_pro
 	/* after -EIO the disk may have the record, and then it must have the file */
 	if (rc && rc != -EIO)
 		pool_data_unmake(p, &c->layer);
+	if (!rc && c->layer.kind == VPOOL_LV)
+		pool_lv_keep(p, &c->layer);
 	return rc;
 }
 

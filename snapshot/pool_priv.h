@@ -71,8 +71,10 @@ int pool_lv_grow(struct vpool *p, const struct pool_layer *l, uint64_t *size_byt
 		 size_t why_cap) MUST_CHECK;
 int pool_lv_remove(struct vpool *p, const struct pool_layer *l, char *why,
 		   size_t why_cap) MUST_CHECK;
-/* Removes those of this pool that no layer is. */
-int pool_lv_remove_orphans(struct vpool *p, char *why, size_t why_cap) MUST_CHECK;
+/* A durable record names it. */
+void pool_lv_keep(struct vpool *p, const struct pool_layer *l);
+/* Ends what a crash has interrupted, but for deletions. */
+int pool_lv_recover(struct vpool *p, char *why, size_t why_cap) MUST_CHECK;
 
 /* free: vpool_volume_fini. 0 or -ENOMEM. */
 int pool_copy_volume(const struct vpool *p, const struct pool_volume *v,

@@ -202,9 +202,9 @@ int pool_recover(struct vpool *p, char *why, size_t why_cap)
 		snprintf(why, why_cap, "%s cannot be tidied: %s", p->layers, strerror(-rc));
 		return rc;
 	}
-	if (p->id.volume_group && pool_lv_remove_orphans(p, why, why_cap))
-		log_warn("%s: logical volumes that creations have left could not be looked for: "
-			 "%s; this is tried again at the next start",
+	if (p->id.volume_group && pool_lv_recover(p, why, why_cap))
+		log_warn("%s: its logical volumes could not be looked for: %s; this is tried again "
+			 "at the next start",
 			 p->dir, why);
 	return 0;
 }
