@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 enum {
-	LOG_LINE_CAP = 1024,
+	LOG_LINE_CAP = 1536,
 	LOG_SAMPLE_CAP = 320,
 };
 

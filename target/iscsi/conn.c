@@ -6,6 +6,7 @@
 #include "target/iscsi/conn.h"
 #include "target/iscsi/parked.h"
 #include "target/iscsi/sockaddr.h"
+#include "target/iscsi/who.h"
 
 #include "backstore/base/log.h"
 
@@ -236,10 +237,7 @@ void conn_close(struct conn *c, const char *why)
 		return;
 	c->closed = true;
 	if (why)
-		log_info("%s %s: connection closed: %s", c->peer,
-			 c->session && *c->session->initiator ? c->session->initiator
-							      : "(not logged in)",
-			 why);
+		log_info(WHO ": connection closed: %s", WHO_OF(c), why);
 	(void)conn_step(c, EV_LOST); /* every state but the last has this row */
 	if (c->session)
 		session_end(c->session);
@@ -413,8 +411,7 @@ void conn_reject(struct conn *c, const struct bhs *bad, enum iscsi_reject reason
 
 int conn_protocol_error(struct conn *c, const char *why)
 {
-	log_warn("%s %s: protocol error, the session ends: %s", c->peer,
-		 c->session ? c->session->initiator : "", why);
+	log_warn(WHO ": protocol error, the session ends: %s", WHO_OF(c), why);
 	conn_reject(c, &c->parser.bhs, ISCSI_REJECT_PROTOCOL);
 	if (c->closed)
 		return -EPROTO;

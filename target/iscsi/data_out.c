@@ -7,6 +7,7 @@
  * and then the command fails. */
 #include "target/iscsi/conn.h"
 #include "target/iscsi/task.h"
+#include "target/iscsi/who.h"
 
 #include "backstore/base/log.h"
 
@@ -55,8 +56,7 @@ static void fail(struct task *t, const char *what)
 {
 	if (t->ended)
 		return;
-	log_warn("%s %s: Data-Out %s, the command fails", t->session->conn->peer,
-		 t->session->initiator, what);
+	log_warn(WHO ": Data-Out %s, the command fails", WHO_OF(t->session->conn), what);
 	scsi_cmd_fail(&t->cmd, 0x0b, 0x47, 0x05); /* protocol service CRC error (11.4.7.2) */
 	t->ended = true;
 }

@@ -5,6 +5,7 @@
  * that comes early waits in parked.c. */
 #include "target/iscsi/conn.h"
 #include "target/iscsi/parked.h"
+#include "target/iscsi/who.h"
 
 #include "backstore/base/log.h"
 
@@ -237,8 +238,8 @@ static int data_digest_error(struct conn *c)
 		     (!(h->opcode & ISCSI_IMMEDIATE) || opcode(c) == ISCSI_SCSI_CMD));
 	struct task *t;
 
-	log_warn("%s %s: data digest error in a PDU with opcode %#x%s", c->peer,
-		 c->session->initiator, opcode(c), hole ? ", the session ends" : "");
+	log_warn(WHO ": data digest error in a PDU with opcode %#x%s", WHO_OF(c), opcode(c),
+		 hole ? ", the session ends" : "");
 	dispatch_drop_staged(c);
 	conn_reject(c, h, ISCSI_REJECT_DATA_DIGEST);
 	if (c->closed)
@@ -297,7 +298,7 @@ static int full_feature_header(struct conn *c)
 	case SESSION_EARLY:
 		return parked_add(c);
 	case SESSION_IGNORE:
-		log_debug("%s: CmdSN %u outside of the window, ignored", c->peer,
+		log_debug(WHO ": CmdSN %u outside of the window, ignored", WHO_OF(c),
 			  bhs_cmd_sn(&c->parser.bhs));
 		return 0;
 	case SESSION_NOW:

@@ -10,6 +10,7 @@
 #include "target/iscsi/access.h"
 #include "target/iscsi/conn.h"
 #include "target/iscsi/login_security.h"
+#include "target/iscsi/who.h"
 
 #include "backstore/base/log.h"
 
@@ -85,9 +86,8 @@ static void respond(struct conn *c, uint8_t flags, enum iscsi_login_status statu
 /* Logged as one line with the reason; the initiator gets the code. Returns 0. */
 static int fail(struct conn *c, enum iscsi_login_status status, const char *why)
 {
-	log_warn("%s %s: login refused (%02x%02x): %s", c->peer,
-		 *c->params.InitiatorName ? c->params.InitiatorName : "(no name)",
-		 (unsigned)status >> 8, (unsigned)status & 0xff, why);
+	log_warn(WHO ": login refused (%02x%02x): %s", WHO_OF(c), (unsigned)status >> 8,
+		 (unsigned)status & 0xff, why);
 	login_count_status(&c->reactor->node->logins.counts, status);
 	respond(c, c->login->request.flags & 0x0c, status);
 	if (!c->closed)
@@ -298,8 +298,8 @@ static void finish(struct conn *c)
 	c->parser.header_digest = c->params.header_digest;
 	c->parser.data_digest = c->params.data_digest;
 	atomic_fetch_add_explicit(&c->reactor->node->logins.counts.done, 1, memory_order_relaxed);
-	log_info("%s %s: logged in to %s%s%s%s", c->peer, c->session->initiator,
-		 c->session->target ? c->session->target->name : "discovery", l->security.proof,
+	log_info("%s %s: logged in to %s, session %llu%s%s%s", c->peer, c->session->initiator,
+		 who_target(c), (unsigned long long)c->session->serial, l->security.proof,
 		 c->params.header_digest ? ", header digests" : "",
 		 c->params.data_digest ? ", data digests" : "");
 	login_free(c);

@@ -1,5 +1,6 @@
 /* Logout (RFC 7143 11.14, 11.15), and asking for it (11.9). */
 #include "target/iscsi/conn.h"
+#include "target/iscsi/who.h"
 
 #include "backstore/base/log.h"
 
@@ -32,7 +33,7 @@ int logout_pdu(struct conn *c)
 	if (response == LOGOUT_OK) {
 		if (conn_step(c, EV_LOGOUT_REQ))
 			return conn_protocol_error(c, "Logout in the wrong state");
-		log_info("%s %s: logged out", c->peer, c->session->initiator);
+		log_info(WHO ": logged out", WHO_OF(c));
 		/* Whoever sees the response may count on being gone: another initiator may come. */
 		session_end(c->session);
 	}

@@ -1,6 +1,7 @@
 /* Text requests in full feature phase (RFC 7143 11.10): late declarations, SendTargets
  * (send_targets.c). Requests and answers longer than a PDU go in pieces. */
 #include "target/iscsi/conn.h"
+#include "target/iscsi/who.h"
 
 #include "backstore/base/log.h"
 
@@ -76,7 +77,7 @@ static int ask_for_more(struct conn *c, be32 itt)
 /* The exchange ends, and nothing of this request has had effect. */
 static int refuse(struct conn *c, const char *why)
 {
-	log_warn("%s %s: text request rejected: %s", c->peer, c->session->initiator, why);
+	log_warn(WHO ": text request rejected: %s", WHO_OF(c), why);
 	text_reset(c);
 	return dispatch_refuse(c, ISCSI_REJECT_PROTOCOL);
 }

@@ -20,6 +20,7 @@
 
 #include "backstore/base/log.h"
 #include "target/iscsi/parked.h"
+#include "target/iscsi/who.h"
 
 #include <string.h>
 
@@ -212,10 +213,10 @@ int tmf_pdu(struct conn *c)
 	if (function == ISCSI_TMF_TASK_REASSIGN) /* needs ErrorRecoveryLevel 2 */
 		return tmf_respond(c, h->itt, ISCSI_TMF_NO_REASSIGN);
 	if (!f) {
-		log_info("%s %s: task management function %u is not supported", c->peer,
-			 c->session->initiator, (unsigned)function);
+		log_info(WHO ": task management function %u is not supported", WHO_OF(c),
+			 (unsigned)function);
 		return tmf_respond(c, h->itt, ISCSI_TMF_NOT_SUPPORTED);
 	}
-	log_info("%s %s: task management: %s", c->peer, c->session->initiator, f->name);
+	log_info(WHO ": task management: %s", WHO_OF(c), f->name);
 	return run(c, h, f);
 }
