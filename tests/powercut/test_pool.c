@@ -46,7 +46,7 @@ static void add_elsewhere(struct fake_fs *f, struct vpool *p, unsigned n, size_t
 	struct vpool_volume v;
 
 	snprintf(name, sizeof(name), "b%u", n);
-	snprintf(path, sizeof(path), "/%0*u", (int)path_bytes - 1, n);
+	snprintf(path, sizeof(path), "/%04u%0*u", n, (int)path_bytes - 5, 0);
 	fake_fs_put(f, path, WORLD_SECTOR);
 	if (vpool_create(p, &spec, &v, NULL, why, sizeof(why)))
 		fail_msg("%s", why);
