@@ -59,9 +59,85 @@ static void addresses(void **state)
 	assert_string_equal(text, "?");
 }
 
+/* As they are given: what comes of it, or NULL. */
+static void parsed(void **state)
+{
+	static const struct {
+		const char *spec, *text;
+	} rows[] = {
+		{ "192.0.2.1", "192.0.2.1:3260" },
+		{ "192.0.2.1:1", "192.0.2.1:1" },
+		{ "0.0.0.0:0", "0.0.0.0:0" },
+		{ "2001:DB8::1", "[2001:db8::1]:3260" },
+		{ "[2001:db8::1]", "[2001:db8::1]:3260" },
+		{ "[2001:db8::1]:65535", "[2001:db8::1]:65535" },
+		{ "::ffff:192.0.2.1", "192.0.2.1:3260" },
+		{ "[::ffff:192.0.2.1]:77", "192.0.2.1:77" },
+		{ "", NULL },
+		{ ":3260", NULL },
+		{ "192.0.2.1:", NULL },
+		{ "192.0.2.1:x", NULL },
+		{ "192.0.2.1:65536", NULL },
+		{ "192.0.2.1:-1", NULL },
+		{ "192.0.2", NULL },
+		{ "[192.0.2.1", NULL },
+		{ "[::1]3260", NULL },
+		{ "[::1]:", NULL },
+		{ "example.org:3260", NULL },
+		{ "11111111112222222222333333333344444444445555555555666666666677777777778", NULL },
+	};
+	char text[SOCKADDR_TEXT_BYTES];
+	struct sockaddr_storage sa;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(!sockaddr_parse(&sa, rows[i].spec), rows[i].text != NULL);
+		if (!rows[i].text)
+			continue;
+		sockaddr_text(&sa, sockaddr_port(&sa), text);
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
+static void one_for_another(void **state)
+{
+	static const struct {
+		const char *portal, *other;
+		bool equal, covers;
+	} rows[] = {
+		{ "192.0.2.1:1", "192.0.2.1:1", true, true },
+		{ "192.0.2.1:1", "192.0.2.1:2", false, false },
+		{ "192.0.2.1:1", "192.0.2.2:1", false, false },
+		{ "0.0.0.0:1", "192.0.2.2:1", false, true },
+		{ "0.0.0.0:1", "192.0.2.2:2", false, false },
+		{ "0.0.0.0:1", "[2001:db8::1]:1", false, false },
+		{ "192.0.2.2:1", "0.0.0.0:1", false, false },
+		{ "[::]:1", "[2001:db8::1]:1", false, true },
+		{ "[::]:1", "192.0.2.2:1", false, false },
+		{ "[2001:db8::1]:1", "[2001:db8::1]:1", true, true },
+		{ "[2001:db8::1]:1", "[2001:db8::2]:1", false, false },
+	};
+	struct sockaddr_storage a, b;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(sockaddr_parse(&a, rows[i].portal), 0);
+		assert_int_equal(sockaddr_parse(&b, rows[i].other), 0);
+		assert_int_equal(sockaddr_equal(&a, &b), rows[i].equal);
+		assert_int_equal(sockaddr_covers(&a, &b), rows[i].covers);
+		sockaddr_set_port(&b, htons(9));
+		assert_int_equal(sockaddr_port(&b), htons(9));
+		assert_false(sockaddr_covers(&a, &b));
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(addresses) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses),
+		cmocka_unit_test(parsed),
+		cmocka_unit_test(one_for_another),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
