@@ -61,7 +61,8 @@ void api_fail(struct api_error *e, unsigned status, const char *code, const char
 json_t *api_error_to_json(const struct api_error *e);
 
 /* What errno means to a caller: ENOENT 404 not_found, EEXIST 409 exists, EBUSY 409 in_use, EINVAL
- * 400 invalid, ENOSPC 507 no_space, ECANCELED 409 cancelled, others 500 failed. */
+ * 400 invalid (as are ENOTDIR and other faults of a path), ENOSPC 507 no_space, ECANCELED 409
+ * cancelled, others 500 failed. */
 void api_fail_errno(struct api_error *e, int rc, const char *why);
 
 extern const struct api_route api_routes[]; /* routes.c; the last has no method */

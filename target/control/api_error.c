@@ -59,11 +59,14 @@ void api_fail_errno(struct api_error *e, int rc, const char *why)
 		unsigned status;
 		const char *code;
 	} table[] = {
-		{ -ENOENT, 404, "not_found" },	  { -EEXIST, 409, "exists" },
-		{ -EBUSY, 409, "in_use" },	  { -EINVAL, 400, "invalid" },
-		{ -ENOSPC, 507, "no_space" },	  { -ECANCELED, 409, "cancelled" },
-		{ -EBADMSG, 500, "damaged" },	  { -ENOMEM, 503, "out_of_memory" },
-		{ -ETIMEDOUT, 504, "timed_out" },
+		{ -ENOENT, 404, "not_found" },	   { -EEXIST, 409, "exists" },
+		{ -EBUSY, 409, "in_use" },	   { -EINVAL, 400, "invalid" },
+		{ -ENOSPC, 507, "no_space" },	   { -ECANCELED, 409, "cancelled" },
+		{ -EBADMSG, 500, "damaged" },	   { -ENOMEM, 503, "out_of_memory" },
+		{ -ETIMEDOUT, 504, "timed_out" },  { -EDQUOT, 507, "no_space" },
+		{ -ENOTDIR, 400, "invalid" },	   { -EISDIR, 400, "invalid" },
+		{ -ENAMETOOLONG, 400, "invalid" }, { -ELOOP, 400, "invalid" },
+		{ -EFBIG, 400, "invalid" },
 	};
 
 	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++)
