@@ -68,7 +68,7 @@ static void task_release(struct tx_item *it)
 
 static void command_done(struct scsi_cmd *cmd);
 
-static struct task *task_take(struct iscsi_reactor *r)
+static inline struct task *task_take(struct iscsi_reactor *r)
 {
 	struct list *l;
 	struct task *t;
