@@ -3,7 +3,7 @@
 import random
 
 GET = b"GET /v1 HTTP/1.1\r\nHost: x\r\n\r\n"
-HEAD = b"POST /v1/volumes HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"POST /v1/volumes HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 
 
 def with_length(length, body=b""):
