@@ -345,6 +345,8 @@ int pool_state_apply(struct pool_state *s, const struct pool_op *op, char *why, 
 {
 	switch (op->type) {
 	case OP_OPEN:
+		if (op->next > INT64_MAX)
+			return why_say(why, why_cap, -EBADMSG, "OPEN tells an impossible number");
 		s->next = MAX(s->next, op->next);
 		return 0;
 	case OP_PUT_LAYER:

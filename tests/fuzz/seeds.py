@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the committed corpora of fuzz_pdu, fuzz_keys and fuzz_chap: small, each with a reason.
+"""Writes the committed corpora of fuzz_pdu, fuzz_keys, fuzz_chap and fuzz_structure: small, each with a reason.
 
 Run it in this folder after a change of an input's form; what the fuzzer finds
 worth keeping is added by hand, under a name that says why."""
@@ -190,6 +190,62 @@ MODEL = {
                    "'secret':'\u00e4\u00e4\u00e4\u00e4\u00e4\u00e4'}]}}}"),
 }
 
+
+
+def operation(kind, body=b"", length=None):
+    return struct.pack(">HHI", kind, 0, len(body) if length is None else length) + body
+
+
+def record(*operations):
+    body = b"".join(operations)
+    return struct.pack(">BH", len(operations), len(body)) + body
+
+
+def layer(number, size=4096, kind=1, path=b"", device=b"", parent=0):
+    return operation(2, struct.pack(">QQQIHH", number, parent, size, kind, len(path),
+                                    len(device)) + path + device)
+
+
+def volume(number, name=None, size=4096, block=512, flags=0, top=None):
+    name = b"v%d" % number if name is None else name
+    return operation(4, struct.pack(">QQQQQIIH", 0, number, top or number, size, 1750000000,
+                                    block, flags, len(name)) + name)
+
+
+def gone(number):
+    return operation(5, struct.pack(">QQ", 0, number)) + operation(3, struct.pack(">Q", number))
+
+
+STRUCTURE = {
+    "open": record(operation(1, bytes(16) + struct.pack(">QQ", 2, 7))),
+    "open-next-too-large": record(operation(1, bytes(16) + b"\xff" * 16)),
+    "life": record(layer(1), volume(1)) + record(layer(1, 8192), volume(1, size=8192, flags=7))
+            + record(volume(1, size=8192, flags=16)) + b"\2\0\x28" + gone(1),
+    "many": b"".join(record(layer(n), volume(n)) for n in range(1, 40)),
+    "group": record(*(layer(n) for n in range(1, 9)), *(volume(n) for n in range(1, 9))),
+    "elsewhere": record(layer(1, kind=2, path=b"/dev/sdb", device=b"wwid:naa.5000"),
+                        volume(1, block=4096)),
+    "group-volume": record(layer(3, kind=3, path=b"vg/lv"), volume(3)),
+    "renamed": record(layer(1), volume(1)) + record(volume(1, b"other")) + record(
+        layer(2), volume(2, b"v1")),
+    "moved": record(layer(1), volume(1), layer(2)) + record(volume(1, top=2)),
+    "name-twice": record(layer(1), volume(1), layer(2), volume(2, b"v1")),
+    "name-with-nul": record(layer(1), volume(1, b"a\0b")),
+    "name-too-long": record(layer(1), volume(1, b"n" * 128)),
+    "path-too-long": record(layer(1, kind=2, path=b"/" * 4096)),
+    "stacked": record(layer(1), layer(2, parent=1)),
+    "layer-first": record(layer(1), volume(1)) + b"\1\0\x10" + operation(3, struct.pack(">Q", 1)),
+    "unknown-operation": record(operation(6, b"seal")),
+    "unknown-flag": record(layer(1), volume(1, flags=32)),
+    "unknown-kind": record(layer(1, kind=4)),
+    "longer-operation": record(operation(3, bytes(9))),
+    "cut-off": record(operation(3, bytes(4), 8)),
+    "length-all-ones": record(operation(4, b"", 0xffffffff)),
+    "more-behind": b"\1\0\x30" + layer(1) + b"more    ",
+}
+
+for seed, data in STRUCTURE.items():
+    write("fuzz_structure", seed, data)
 for seed, data in CHAP.items():
     write("fuzz_chap", seed, data)
 for seed, data in MODEL.items():
