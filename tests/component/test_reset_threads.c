@@ -426,6 +426,7 @@ static void everybody_resets_everybody(void **state)
 	for (unsigned n = 0; n < SESSIONS; n++)
 		pthread_join(clients[n].thread, NULL);
 	assert_int_equal(server_stop(server), 0);
+	server_free(server);
 	config_fini(&cfg);
 	for (unsigned f = ISCSI_TMF_ABORT_TASK; f <= ISCSI_TMF_QUERY_EVENT; f++)
 		if (f != ISCSI_TMF_CLEAR_ACA && f != ISCSI_TMF_TASK_REASSIGN)
