@@ -164,13 +164,13 @@ int control_stop(struct control *c)
 	if (c->http)
 		http_quiesce(c->http);
 	rc = jobs_stop(c->jobs, STOP_S); /* also ends waiting for them */
-	if (c->http)
-		http_stop(c->http);
+	if (c->http && http_stop(c->http, STOP_S))
+		rc = -ETIMEDOUT;
 	c->http = NULL;
 	if (!rc)
 		rc = reaper_stop(c->reaper, STOP_S);
 	if (rc)
-		log_error("stopping: a job has not ended within %d s, as a disk holds it up; what "
+		log_error("stopping: a job or a call has not ended within %d s, as a disk holds it up; what "
 			  "it was about is ended by the next start",
 			  STOP_S);
 	return rc;

@@ -232,26 +232,34 @@ void http_quiesce(struct http *h)
 	quiesce_listener(&h->tcp);
 }
 
-static void await_calls(struct http *h)
+/* Waits until @n is 0, at most that long; false: it is not. */
+static bool await_none(struct http *h, const unsigned *n, unsigned ms)
 {
 	struct timespec end;
+	int rc = 0;
 
-	pthread_mutex_lock(&h->lock);
-	while (h->ncalls)
-		pthread_cond_wait(&h->less, &h->lock);
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += LAST_ANSWERS_MS / 1000;
-	while (h->nbusy && pthread_cond_timedwait(&h->less, &h->lock, &end) != ETIMEDOUT)
-		;
-	pthread_mutex_unlock(&h->lock);
+	end.tv_sec += ms / 1000;
+	while (*n && !rc)
+		rc = pthread_cond_timedwait(&h->less, &h->lock, &end);
+	return !*n;
 }
 
-void http_stop(struct http *h)
+int http_stop(struct http *h, unsigned seconds)
 {
+	bool done;
+
 	http_quiesce(h);
-	await_calls(h);
+	pthread_mutex_lock(&h->lock);
+	done = await_none(h, &h->ncalls, seconds * 1000);
+	if (done)
+		(void)await_none(h, &h->nbusy, LAST_ANSWERS_MS);
+	pthread_mutex_unlock(&h->lock);
+	if (!done)
+		return -ETIMEDOUT;
 	stop_listener(&h->tcp);
 	stop_listener(&h->local);
 	stop_sweeper(h);
 	free_http(h);
+	return 0;
 }

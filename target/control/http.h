@@ -29,5 +29,6 @@ int http_start(struct http **out, const struct http_config *cfg, char *why,
 /* Takes no more calls: new connections are not answered, requests on old ones are told "busy".
  * Those under way go on; who makes them wait for something wakes them after this. */
 void http_quiesce(struct http *h);
-/* http_quiesce, waits for calls under way and, a second at most, for their answers to leave. */
-void http_stop(struct http *h);
+/* http_quiesce, waits for calls under way and, a second at most, for their answers to leave.
+ * -ETIMEDOUT: a call has not ended in that time, and nothing can be freed. */
+int http_stop(struct http *h, unsigned seconds) MUST_CHECK;

@@ -134,7 +134,7 @@ static inline void rig_free(struct rig *rig)
 	char path[128];
 
 	if (rig->http)
-		http_stop(rig->http);
+		assert_int_equal(http_stop(rig->http, 60), 0);
 	snprintf(path, sizeof(path), "%s/token", rig->dir);
 	unlink(path);
 	assert_int_equal(rmdir(rig->dir), 0); /* nothing was left behind */

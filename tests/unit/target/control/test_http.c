@@ -265,7 +265,7 @@ static void *stop_main(void *arg)
 {
 	struct rig *rig = arg;
 
-	http_stop(rig->http);
+	assert_int_equal(http_stop(rig->http, 60), 0);
 	rig->http = NULL;
 	return NULL;
 }
@@ -282,9 +282,10 @@ static void test_stop(void **state)
 	gate_await(rig, 1);
 	http_quiesce(rig->http);
 	assert_int_equal(access(rig->socket, F_OK), -1);
-	assert_int_equal(pthread_create(&thread, NULL, stop_main, rig), 0);
 	assert_int_equal(client_call_on(idle, rig->answer, "GET", "/v1/echo", NULL), 503);
 	assert_error(rig, 503, "busy");
+	assert_int_equal(http_stop(rig->http, 1), -ETIMEDOUT);
+	assert_int_equal(pthread_create(&thread, NULL, stop_main, rig), 0);
 	gate_set(rig, true);
 	assert_int_equal(client_answer(waits, rig->answer, ANSWER_CAP, 0), 200);
 	pthread_join(thread, NULL);
@@ -323,7 +324,7 @@ static void test_dead_socket(void **state)
 	struct stat st;
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	http_stop(rig->http);
+	assert_int_equal(http_stop(rig->http, 60), 0);
 	strcpy(un.sun_path, rig->socket);
 	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
 	close(fd);
@@ -340,7 +341,7 @@ static void test_crowd(void **state)
 	struct rig *rig = *state;
 	int fds[740];
 
-	http_stop(rig->http);
+	assert_int_equal(http_stop(rig->http, 60), 0);
 	rig_start(rig, (struct http_config){ 0 });
 	for (unsigned wave = 0; wave < 30; wave++) {
 		for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
@@ -363,7 +364,7 @@ static void test_slow_clients(void **state)
 	int slow, silent;
 	unsigned i;
 
-	http_stop(rig->http);
+	assert_int_equal(http_stop(rig->http, 60), 0);
 	rig_start(rig, (struct http_config){ .request_ms = 300, .max_connections = 2 });
 	slow = client_open(rig->socket);
 	silent = client_open(rig->socket);
