@@ -51,7 +51,9 @@ static bool remove_from(struct change *ch, struct model_target *t, const char *v
 		return true;
 	if (!change_touch(ch, t->name, e))
 		return false;
-	if (!t->nluns && is_own(t, volume) && (for_good || is_plain(t)))
+	if (t->nluns)
+		return true;
+	if (for_good ? is_own(t, volume) || is_plain(t) : is_own(t, volume) && is_plain(t))
 		model_remove_target(&ch->next, t->name);
 	return true;
 }

@@ -61,8 +61,9 @@ void leaving_end(struct leaving *lv);
 
 bool exposure_add(struct change *ch, const char *volume, const char *target,
 		  const struct exposure *x, struct api_error *e) MUST_CHECK;
-/* From @target, or, where it is NULL, from all, and adds to *@nremoved. A target without LUNs that
- * is the volume's own goes, if nobody has said anything of it, or @for_good. */
+/* From @target, or, where it is NULL, from all, and adds to *@nremoved. A target that is left
+ * without LUNs goes: where it is the volume's own and nobody has said anything of it; @for_good:
+ * where it is either. */
 bool exposure_remove(struct change *ch, const char *volume, const char *target, bool for_good,
 		     unsigned *nremoved, struct api_error *e) MUST_CHECK;
 
