@@ -67,8 +67,14 @@ bool call_confirm(const struct call *c, const char *format, ...)
 	char answer[16] = "";
 	va_list args;
 
-	if (call_has(c, "yes") || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+	if (call_has(c, "yes") || !isatty(STDIN_FILENO))
 		return true;
+	if (!isatty(STDERR_FILENO)) {
+		call_fail(STATUS_FAILED,
+			  "standard error is no terminal, so that the question would "
+			  "not be seen; --yes says that you mean it");
+		return false;
+	}
 	va_start(args, format);
 	say(format, args);
 	va_end(args);

@@ -68,6 +68,8 @@ static void offer_from_server(const struct line *l, const char *prefix, const ch
 
 	if (cfg.socket_path && cfg.api)
 		return;
+	if (!cfg.socket_path && cfg.token_file && !strcmp(cfg.token_file, "-"))
+		return; /* would be asked for */
 	if (client_open(&client, &cfg, why, sizeof(why)))
 		return;
 	if (!client_call(client, &request, &a, why, sizeof(why))) {
