@@ -97,7 +97,9 @@ int state_text_read(struct model *m, const char *text, size_t len, const char *p
 		return why_say(why, why_cap, -EBADMSG, "%s is empty, and was never written so" SEE,
 			       path);
 	j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (!j && json_error_code(&error) == json_error_out_of_memory)
+	/* not a word about the text: it was memory that was missing (where jansson's lexer misses
+	 * it there is one, and that is wrong; the file is refused and left alone in any case) */
+	if (!j && !error.text[0])
 		return why_say(why, why_cap, -ENOMEM, "out of memory");
 	if (!j) {
 		quote = strstr(error.text, " near ");
