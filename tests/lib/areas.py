@@ -254,9 +254,10 @@ def tools(run):
 
 
 def bench(run):
-    """bench/run from end to end: the race's tables and files, not its speed"""
+    """bench/run and bench/metrics from end to end: their tables and files, not speed"""
     run.build("release")
     run.program(os.path.join(ROOT, "tests", "tools", "race"))
+    run.program(os.path.join(ROOT, "tests", "tools", "watched"))
 
 
 def conformance(run):
