@@ -13,6 +13,9 @@ enum {
 	LOGIN_ROOM = 256,  /* connections beyond the sessions, at least: who would be one too many
 			      can be told so */
 	MIN_SESSIONS = 16, /* fewer are nothing to serve with */
+	API_CONNECTIONS = 256,
+	API_MIN_CONNECTIONS = 4,
+	API_SHARE = 16, /* one of so many descriptors */
 };
 
 /* Descriptors that may still be opened. They are given out from below, without gaps. */
@@ -65,4 +68,20 @@ int limits_settle(struct limits *out, const struct config *cfg, unsigned nreserv
 		 "leaves no more; raise it (ulimit -n, or LimitNOFILE= of a unit)",
 		 out->sessions, out->connections, limit);
 	return 0;
+}
+
+unsigned limits_api_connections(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) || files.rlim_cur / API_SHARE >= API_CONNECTIONS)
+		return API_CONNECTIONS;
+	return MAX((unsigned)files.rlim_cur / API_SHARE, (unsigned)API_MIN_CONNECTIONS);
+}
+
+unsigned limits_api_descriptors(const struct config *cfg)
+{
+	unsigned n = limits_api_connections();
+
+	return cfg->api ? n + n / 4 : n;
 }

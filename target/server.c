@@ -227,8 +227,9 @@ void server_free(struct server *s)
 static int set_limits(struct server *s, char *why, size_t why_cap)
 {
 	struct limits limits;
-	int rc = limits_settle(&limits, &s->cfg_view, FDS_MORE + s->nthreads * FDS_A_REACTOR, why,
-			       why_cap);
+	unsigned reserved =
+		FDS_MORE + s->nthreads * FDS_A_REACTOR + limits_api_descriptors(&s->cfg_view);
+	int rc = limits_settle(&limits, &s->cfg_view, reserved, why, why_cap);
 
 	if (rc)
 		return rc;

@@ -4,6 +4,7 @@
 #include "backstore/base/log.h"
 #include "target/control/portal_ops.h"
 #include "target/control/start.h"
+#include "target/limits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -132,6 +133,7 @@ int control_start(struct control *c, char *why, size_t why_cap)
 		.token_file = c->cfg->api_token,
 		.routes = api_routes,
 		.ctx = c,
+		.max_connections = limits_api_connections(),
 	};
 	char *path;
 	int rc;

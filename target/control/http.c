@@ -27,12 +27,9 @@
 
 enum {
 	CONNECTIONS = 256,
-	TCP_CONNECTIONS = 64,
-	TCP_CONNECTIONS_OF_ONE = 48, /* some are left for others */
 	CONNECTION_BYTES = 32 << 10, /* of buffers; a head has to fit */
 	LAST_ANSWERS_MS = 1000,
 };
-static_assert(HTTP_MAX_FDS > CONNECTIONS + TCP_CONNECTIONS, "beside them there are some more");
 
 static void on_log(void *ctx, const char *fmt, va_list args) PRINTF(2, 0);
 
@@ -56,12 +53,14 @@ static size_t leave_encoded(void *ctx, struct MHD_Connection *mhd, char *s)
 static int start_listener(struct http_listener *l, struct http *h, int fd, char *why,
 			  size_t why_cap)
 {
-	unsigned limit = l->is_tcp ? TCP_CONNECTIONS : CONNECTIONS;
-	unsigned of_one = l->is_tcp ? TCP_CONNECTIONS_OF_ONE : 0;
+	unsigned limit = h->cfg.max_connections ? h->cfg.max_connections : CONNECTIONS;
+	unsigned of_one = 0;
 	sigset_t others, was;
 
-	if (h->cfg.max_connections)
-		limit = h->cfg.max_connections;
+	if (l->is_tcp) {
+		limit = MAX(limit / 4, 1);
+		of_one = MAX(limit * 3 / 4, 1); /* some are left for others */
+	}
 	l->h = h;
 	l->fd = fd;
 	signals_of_others(&others);

@@ -12,14 +12,9 @@ struct http_config {
 	const struct api_route *routes;
 	void *ctx; /* for api_call.ctx */
 	/* 0: as http.c has it */
-	unsigned max_connections; /* of each listener; more wait in its queue */
+	unsigned max_connections; /* of the socket, and a quarter of that of TCP; more wait */
 	unsigned max_calls;	  /* API_SLOW ones under way; more are answered "busy" */
 	unsigned request_ms;	  /* in which a request has to be there */
-};
-
-enum {
-	/* Descriptors that the server takes at most, both listeners in use. */
-	HTTP_MAX_FDS = 256 + 64 + 16,
 };
 
 struct http;
