@@ -1,7 +1,8 @@
 /* Strictness at the door: what is misspelt must not be taken for what was left out.
  *
- * A document that says "redonly" is refused, and the sentence has "read_only" in it: the known key
- * with the fewest letters to change (Levenshtein), as long as that is less than half of them. */
+ * A document that says "read-only" is refused, and the sentence has "read_only" in it: the known
+ * key with the fewest letters to change (Levenshtein), as long as that is less than half of them.
+ */
 #include "target/control/fields.h"
 
 #include <errno.h>
