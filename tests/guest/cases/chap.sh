@@ -57,8 +57,16 @@ in_by() {
         dd if="$disk" bs=64k count=16 iflag=direct status=none | cmp - /tmp/pattern
     rc=$?
     logout "$base:$1" >/dev/null && [ $rc -eq 0 ] || return
-    tail -n "+$begin" $log | grep "logged in to $base:$1" | tee /tmp/line
-    [ $# -eq 1 ] || grep -q -F "CHAP user $2 ($3)" /tmp/line
+    logged "$begin" "logged in to $base:$1.*${2+CHAP user $2 ($3)}"
+}
+# logged LINE PATTERN: from that line on; the server writes its log when it has time
+logged() {
+    local tries=0
+    until tail -n "+$1" $log | grep "$2"; do
+        tries=$((tries + 1))
+        [ $tries -lt 50 ] || { tail -n "+$1" $log; return 1; }
+        sleep 0.1
+    done
 }
 # out TARGET [STATUS]: no session, and open-iscsi knows why
 out() {
@@ -96,7 +104,7 @@ discovery_chap() {
         discovery_as && found_nothing
 }
 discovery_one_way() {   # by MD5, all that open-iscsi 2.1.8 offers there
-    discovery_as scout scouts-secret-5 && found_by && grep -q 'to discovery, CHAP user scout' $log
+    discovery_as scout scouts-secret-5 && found_by && logged 1 'logged in to discovery.*CHAP user scout'
 }
 discovery_both_ways() { discovery_as scout scouts-secret-5 host targets-secret-4 && found_by; }
 discovery_wrong() { discovery_as "$@" && found_nothing; }
