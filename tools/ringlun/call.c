@@ -234,7 +234,7 @@ enum command_status call_parse(struct call *c, int argc, char **argv)
 
 	*c = (struct call){ 0 };
 	for (int i = 1; i < argc; i++)
-		if (!text_is_utf8(argv[i])) /* JSON has nothing else */
+		if (!text_is_good_utf8(argv[i])) /* JSON has nothing else */
 			return call_usage(c, "'%s': this is not UTF-8", argv[i]);
 	while (!status && p.at < argc) {
 		const char *word = argv[p.at];

@@ -48,7 +48,7 @@ static void offer_members(const struct line *l, const char *prefix, const json_t
 
 		if (!name || is_session)
 			name = field_id(m, room);
-		if (!text_is_utf8(name))
+		if (!text_is_good_utf8(name))
 			continue;
 		offer(l, prefix, name);
 		if (!strcmp(field_short_target(name), name))

@@ -70,7 +70,7 @@ static char *whole_path(struct call *c, const char *path)
 	}
 	whole = mem_print("%s/%s", here, path);
 	free(here);
-	if (text_is_utf8(whole))
+	if (text_is_good_utf8(whole))
 		return whole;
 	call_fail(STATUS_FAILED, "%s: its whole path is not UTF-8", path);
 	free(whole);

@@ -35,7 +35,7 @@ size_t text_next(const char *s, uint32_t *code)
 	return len;
 }
 
-bool text_is_utf8(const char *s)
+bool text_is_good_utf8(const char *s)
 {
 	uint32_t code;
 

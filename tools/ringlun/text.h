@@ -11,7 +11,7 @@
 /* Bytes of the first character of @s (not empty), and its code; 1 and UINT32_MAX where it is no
  * UTF-8. */
 size_t text_next(const char *s, uint32_t *code);
-bool text_is_utf8(const char *s);
+bool text_is_good_utf8(const char *s);
 /* To be freed. @keep: characters that stay as they are all the same, as "\n"; NULL: none. */
 char *text_escape(const char *s, const char *keep);
 /* Columns of a terminal that it takes (LC_CTYPE is UTF-8). */
