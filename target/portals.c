@@ -216,14 +216,14 @@ static void stop_here(struct io_msg *m)
 		sem_post(ps->stopped);
 }
 
-void portals_stop(struct portals *ps, sem_t *stopped)
+void portals_stop(struct portals *ps, struct io *io, sem_t *stopped)
 {
 	pthread_mutex_lock(&ps->lock);
 	ps->stopping = true;
 	pthread_mutex_unlock(&ps->lock);
 	ps->stop_event = stopped;
 	ps->stop_msg.run = stop_here;
-	io_post(ps->io, &ps->stop_msg);
+	io_post(io, &ps->stop_msg);
 }
 
 /* --- at the start ------------------------------------------------------------------------------

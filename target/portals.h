@@ -34,8 +34,9 @@ int portals_open(struct portals *ps, const struct config *cfg, char *why,
 		 size_t why_cap) MUST_CHECK;
 /* On the reactor: begins with all that are there. */
 void portals_listen(struct portals *ps, struct io *io);
-/* Ends all; @stopped is posted then, and nobody comes any more. From any thread. */
-void portals_stop(struct portals *ps, sem_t *stopped);
+/* Ends all; @stopped is posted then, and nobody comes any more. From any thread, also before
+ * portals_listen, with the io that it is going to be called with. */
+void portals_stop(struct portals *ps, struct io *io, sem_t *stopped);
 
 /* From any thread that is no reactor's. @text: "ADDR[:PORT]"; 0 as the port: any that is free; the
  * address as it turned out is in @sa. -EINVAL, -EADDRINUSE, -EEXIST ... with @why. */

@@ -453,7 +453,7 @@ static int drain(struct server *s, const struct timespec *until)
 {
 	int rc;
 
-	portals_stop(&s->portals, &s->event);
+	portals_stop(&s->portals, s->threads[0].io, &s->event);
 	rc = await(s, 1, until);
 	if (rc)
 		return rc;
