@@ -46,7 +46,7 @@ static void add_elsewhere(struct fake_fs *f, struct vpool *p, unsigned n, size_t
 	struct vpool_volume v;
 
 	snprintf(name, sizeof(name), "b%u", n);
-	snprintf(path, sizeof(path), "/%04u%0*u", n, (int)path_bytes - 5, 0);
+	snprintf(path, sizeof(path), "/%04u%0*d", n, (int)path_bytes - 5, 0);
 	fake_fs_put(f, path, WORLD_SECTOR);
 	if (vpool_create(p, &spec, &v, NULL, why, sizeof(why)))
 		fail_msg("%s", why);
@@ -292,7 +292,7 @@ static bool make_and_die(unsigned nth, bool power, uint64_t seed, struct cheat *
 		fake_fs_restart(w.f, true); /* what was opened is there */
 	}
 	if (wrong_at)
-		snprintf(broken, WHY_BYTES, "%s: %s", wrong_at, w.why);
+		snprintf(broken, WHY_BYTES, "%.20s: %.900s", wrong_at, w.why);
 	fake_fs_free(w.f);
 	return wrong_at;
 }
