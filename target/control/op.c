@@ -59,10 +59,13 @@ static void op_free(void *arg)
 static void op_main(struct job *job, void *arg)
 {
 	struct op *op = arg;
-	bool done;
+	bool done = false;
 
 	op->job = job;
-	done = op->run(op);
+	if (op->c->state)
+		done = op->run(op);
+	else
+		api_fail(&op->error, 503, "failed", "%s", op->c->refusal);
 	if (!done && !op->error.status) /* an operation that fails has to say why */
 		api_fail(&op->error, 500, "failed", "it failed, and nobody knows why");
 	job_end(job, done ? op->result : NULL, &op->error);

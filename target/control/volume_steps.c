@@ -182,8 +182,8 @@ static bool make_in_pool(struct making *mk, struct job *job, struct api_error *e
 	char why[API_WHY_BYTES];
 	int rc = vpool_create(mk->pool->vp, &spec, &v, &progress, why, sizeof(why));
 
-	if (rc) {
-		api_fail_errno(e, rc, why);
+	if (rc) { /* what is not there is the path that was given, and not what was asked for */
+		api_fail_errno(e, rc == -ENOENT ? -EINVAL : rc, why);
 		return false;
 	}
 	mk->made = true;
