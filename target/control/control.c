@@ -172,7 +172,8 @@ int control_stop(struct control *c)
 	if (!rc)
 		rc = reaper_stop(c->reaper, STOP_S);
 	if (rc)
-		log_error("stopping: a job or a call has not ended within %d s, as a disk holds it up; what "
+		log_error("stopping: a job or a call has not ended within %d s, as a disk holds it "
+			  "up; what "
 			  "it was about is ended by the next start",
 			  STOP_S);
 	return rc;
