@@ -64,11 +64,13 @@ bool fs_is_in(const char *path, const char *dir)
 
 struct page *fs_page_at(struct inode *i, size_t n)
 {
+	size_t want = MAX(n + 1, i->npages * 2);
+
 	if (n >= i->npages) {
-		i->pages = reallocarray(i->pages, n + 1, sizeof(struct page));
+		i->pages = reallocarray(i->pages, want, sizeof(struct page));
 		assert(i->pages);
-		memset(i->pages + i->npages, 0, (n + 1 - i->npages) * sizeof(struct page));
-		i->npages = n + 1;
+		memset(i->pages + i->npages, 0, (want - i->npages) * sizeof(struct page));
+		i->npages = want;
 	}
 	return &i->pages[n];
 }
@@ -203,10 +205,11 @@ static struct inode *copy_inode(struct fs_tree *t, struct inode *i)
 	copy->size = i->size;
 	copy->size_disk = i->size_disk;
 	copy->size_dirty = i->size_dirty;
+	if (i->npages)
+		(void)fs_page_at(copy, i->npages - 1);
 	for (size_t n = 0; n < i->npages; n++)
-		*fs_page_at(copy, n) =
-			(struct page){ copy_of(i->pages[n].now), copy_of(i->pages[n].disk),
-				       i->pages[n].dirty };
+		copy->pages[n] = (struct page){ copy_of(i->pages[n].now), copy_of(i->pages[n].disk),
+						i->pages[n].dirty };
 	return copy;
 }
 
