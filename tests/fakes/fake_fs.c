@@ -63,6 +63,8 @@ static int fake_open(struct pool_fs *fs, const char *path, int flags)
 	if (!i) {
 		if (!(flags & O_CREAT))
 			return -ENOENT;
+		if (f->full)
+			return -ENOSPC;
 		v = judge(f, FS_CREATE, path);
 		if (v == FAIL)
 			return f->fail_err;
@@ -139,6 +141,8 @@ static ssize_t fake_pwrite(struct pool_fs *fs, int fd, const void *buf, size_t l
 	if (f->dead)
 		return -EIO;
 	i = inode_of(f, fd);
+	if (f->full && off + len > i->size)
+		return -ENOSPC;
 	v = judge(f, FS_WRITE, path_of(f, fd));
 	if (v == PRETEND)
 		return (ssize_t)len;

@@ -32,6 +32,7 @@ struct fake_fs {
 	int fail_err;
 	bool dead; /* all fails, nothing happens, until fake_fs_restart */
 	bool failed;
+	bool full;	    /* nothing that needs room succeeds */
 	enum fs_op last_op; /* what died or failed */
 	enum fs_file last_file;
 	/* true: it is left out, and success is told; may be NULL */
