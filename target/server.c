@@ -268,18 +268,23 @@ err_node:
 	return rc;
 }
 
-/* --allow; without it everybody may. */
+/* --allow; without it everybody may with --open, and else this host alone: a portal that is added
+ * later must not open to all what was meant for one. */
 static int set_default_policy(struct server *s, char *why, size_t why_cap)
 {
+	static const char *const here[] = { "127.0.0.0/8", "::1" };
 	struct policy_rule rules[CONFIG_MAX_ALLOW] = { 0 };
 	struct policy_spec spec = { .rules = rules, .nrules = s->cfg_view.nallow };
 	struct iscsi_policy *policy;
 	int rc;
 
-	if (!spec.nrules)
-		return 0;
 	for (unsigned i = 0; i < spec.nrules; i++)
 		rules[i].initiator = s->cfg_view.allow[i];
+	if (!spec.nrules && s->cfg_view.open)
+		return 0;
+	if (!spec.nrules)
+		for (; spec.nrules < ARRAY_SIZE(here); spec.nrules++)
+			rules[spec.nrules].address = here[spec.nrules];
 	rc = policy_new(&policy, &spec, why, why_cap);
 	if (!rc)
 		iscsi_node_set_default_policy(&s->node, policy);
