@@ -94,6 +94,24 @@ static void differences(void **state)
 	stats_fini(&now);
 }
 
+/* Larger ones than before the restart: the number of operations tells. */
+static void begun_anew(void **state)
+{
+	struct stats before, now;
+	struct stats_row *rows;
+
+	(void)state;
+	assert_int_equal(parse(&before, LOOK(1000000000, VOLUME("a", COUNTS(5, 10, 5, 0), IDLE))),
+			 0);
+	assert_int_equal(parse(&now, LOOK(2000000000, VOLUME("a", COUNTS(4, 90, 4, 0), IDLE))), 0);
+	rows = stats_rows(&now, &before);
+	near(rows[0].dir[STATS_READ].iops, 4);
+	near(rows[0].dir[STATS_READ].bytes_s, 90);
+	free(rows);
+	stats_fini(&before);
+	stats_fini(&now);
+}
+
 static void strange_answers(void **state)
 {
 	struct stats s;
