@@ -24,7 +24,7 @@ struct reaper {
 	bool is_closing;     /* one that is not among them any more: */
 	uint8_t closing[16];
 	pthread_t thread;
-	bool stopping, joined;
+	bool stopping, ended, joined;
 };
 
 /* With the lock, which is let go meanwhile. */
@@ -62,6 +62,8 @@ static void *reaper_main(void *arg)
 			pthread_cond_wait(&r->news, &r->lock);
 		else
 			look_at(r, list_first(&r->waiting, struct volume, link));
+	r->ended = true;
+	pthread_cond_broadcast(&r->news);
 	pthread_mutex_unlock(&r->lock);
 	return NULL;
 }
@@ -135,16 +137,25 @@ bool reaper_await(struct reaper *r, const uint8_t uuid[static 16], unsigned seco
 int reaper_stop(struct reaper *r, unsigned seconds)
 {
 	struct timespec until;
+	bool ended;
 
+	if (r->joined)
+		return 0;
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += seconds;
 	pthread_mutex_lock(&r->lock);
 	r->stopping = true;
 	pthread_cond_broadcast(&r->news);
+	/* not pthread_clockjoin_np, which ThreadSanitizer does not know */
+	while (!r->ended && !pthread_cond_timedwait(&r->news, &r->lock, &until))
+		;
+	ended = r->ended;
 	pthread_mutex_unlock(&r->lock);
-	if (!r->joined)
-		r->joined = !pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until);
-	return r->joined ? 0 : -ETIMEDOUT;
+	if (!ended)
+		return -ETIMEDOUT;
+	pthread_join(r->thread, NULL);
+	r->joined = true;
+	return 0;
 }
 
 void reaper_free(struct reaper *r)
