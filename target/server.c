@@ -334,11 +334,15 @@ int server_start(struct server *s, char *why, size_t why_cap)
 	return rc;
 }
 
-void server_say_ready(const struct server *s)
+void server_say_ready(struct server *s)
 {
-	log_info("ready: %u volume%s, %u reactor%s (%s)", s->volumes.n,
-		 s->volumes.n == 1 ? "" : "s", s->nthreads, s->nthreads == 1 ? "" : "s",
-		 server_engine(s));
+	unsigned n;
+
+	pthread_mutex_lock(&s->volumes.lock); /* the API may be adding some already */
+	n = s->volumes.n;
+	pthread_mutex_unlock(&s->volumes.lock);
+	log_info("ready: %u volume%s, %u reactor%s (%s)", n, n == 1 ? "" : "s", s->nthreads,
+		 s->nthreads == 1 ? "" : "s", server_engine(s));
 }
 
 const struct config *server_config(const struct server *s)

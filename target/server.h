@@ -22,7 +22,7 @@ void server_free(struct server *s);
  * it waits for a lock or a port. */
 int server_start(struct server *s, char *why, size_t why_cap) MUST_CHECK;
 /* Logs that all is ready, which those who started us may wait for. */
-void server_say_ready(const struct server *s);
+void server_say_ready(struct server *s);
 
 /* SIGTERM, SIGINT, and SIGHUP unless that was ignored when we were started (nohup). */
 void server_stop_signals(sigset_t *set);
