@@ -16,7 +16,8 @@
 enum {
 	BAR_CELLS = 30,
 	TELL_PERCENT = 10, /* plain lines: so much further, */
-	TELL_S = 10,	   /* or so much later */
+	TELL_S = 10,	   /* or so much later, */
+	TELL_NEWS_S = 2,   /* or, with another message, so much later */
 	LEFT_AFTER_S = 2,  /* before, nobody knows the speed */
 };
 
@@ -109,8 +110,8 @@ static void tell(struct progress *p, const json_t *job, double now_s)
 	bool news = strncmp(message, p->told_message, sizeof(p->told_message) - 1) != 0;
 	char *text, *shown;
 
-	if (p->told_percent >= 0 && now < p->told_percent + TELL_PERCENT && !news &&
-	    now_s < p->told_s + TELL_S)
+	if (p->told_percent >= 0 && now < p->told_percent + TELL_PERCENT &&
+	    now_s < p->told_s + (news ? TELL_NEWS_S : TELL_S))
 		return;
 	p->told_percent = now;
 	p->told_s = now_s;

@@ -24,6 +24,8 @@ enum {
 	LONGEST_S = 365 * 86400,
 };
 
+static const double LOOK_S = 0.1;
+
 /* The one thing that a signal handler can reach. */
 static volatile sig_atomic_t interrupted;
 
@@ -264,6 +266,16 @@ static enum command_status follow(struct call *c, json_t **job, unsigned wait_s)
 	return status;
 }
 
+/* Between two looks at a job that always has news; Ctrl-C ends it. */
+static void breathe(double since_s)
+{
+	double left_s = LOOK_S - (now_s() - since_s);
+	struct timespec t = { .tv_nsec = (long)(left_s * 1e9) };
+
+	if (left_s > 0)
+		nanosleep(&t, NULL);
+}
+
 static enum command_status watch(struct call *c, json_t **job, double end_s)
 {
 	enum command_status status = STATUS_OK;
@@ -278,6 +290,8 @@ static enum command_status watch(struct call *c, json_t **job, double end_s)
 			break;
 		progress_show(&progress, *job, now);
 		status = follow(c, job, (unsigned)MIN((double)WATCH_S, end_s - now + 1));
+		if (!status && is_running(*job))
+			breathe(now);
 	}
 	progress_end(&progress);
 	if (interrupted)
