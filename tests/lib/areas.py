@@ -183,7 +183,7 @@ def checks(run):
     run.command("codespell", "codespell")
     run.command("shellcheck", "sh", "-c",
                 "git ls-files | while read -r f; do head -n 1 \"$f\" | "
-                "grep -a -q -e '^#!/bin/\\(ba\\)\\?sh' && echo \"$f\"; case $f in *.sh) echo \"$f\";; "
+                "grep -a -q -e '^#!/bin/\\(ba\\)\\?sh' && echo \"$f\"; case $f in *.sh|*.bash) echo \"$f\";; "
                 "esac; done | sort -u | xargs shellcheck -S warning")
     run.command("man pages", "sh", "-c", "mandoc -T lint -W warning tools/man/*.[1-8]")
     run.build("dev")

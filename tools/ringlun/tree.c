@@ -332,7 +332,7 @@ const struct command command_table[] = {
 	  0,
 	  job_watch },
 	{ "job cancel",
-	  "End a job; nothing of it is left",
+	  "Cancel a job, where it can still be stopped",
 	  0,
 	  { { "JOB", WORD_JOB } },
 	  0,
