@@ -99,7 +99,9 @@ static int claim(struct vpool *p, struct claim *c, char *why, size_t why_cap)
 		memcpy(c->uuid, c->spec->uuid, sizeof(c->uuid));
 	pthread_mutex_lock(&p->log_lock); /* for the number: a checkpoint reads it */
 	pthread_mutex_lock(&p->lock);
-	rc = check_free(p, c, why, why_cap);
+	rc = slog_may_write(&p->log, why, why_cap);
+	if (!rc)
+		rc = check_free(p, c, why, why_cap);
 	if (!rc) {
 		c->layer.number = p->state.next++;
 		list_add_tail(&p->making, &c->link);
@@ -208,6 +210,17 @@ int vpool_create(struct vpool *p, const struct vpool_spec *spec, struct vpool_vo
 
 /* ── turns ── */
 
+/* Else files would change of which no record can tell. */
+static int may_change(struct vpool *p, char *why, size_t why_cap)
+{
+	int rc;
+
+	pthread_mutex_lock(&p->log_lock);
+	rc = slog_may_write(&p->log, why, why_cap);
+	pthread_mutex_unlock(&p->log_lock);
+	return rc;
+}
+
 /* Waits until nobody else changes it. Deleted ones count while their deletion is not complete. */
 static int take_turn(struct vpool *p, const uint8_t uuid[static 16], struct pool_volume **out,
 		     char *why, size_t why_cap)
@@ -289,7 +302,9 @@ int vpool_resize(struct vpool *p, const uint8_t uuid[static 16], uint64_t size_b
 
 	if (rc)
 		return rc;
-	rc = grow(p, v, size_bytes, why, why_cap);
+	rc = may_change(p, why, why_cap);
+	if (!rc)
+		rc = grow(p, v, size_bytes, why, why_cap);
 	end_turn(p, uuid);
 	return rc;
 }
@@ -347,7 +362,8 @@ int vpool_delete(struct vpool *p, const uint8_t uuid[static 16],
 
 	if (rc)
 		return rc;
-	if (!(v->flags & VOLUME_DELETING)) {
+	rc = may_change(p, why, why_cap);
+	if (!rc && !(v->flags & VOLUME_DELETING)) {
 		if (progress && !progress->step(progress->arg, 0, v->size_bytes))
 			rc = why_say(why, why_cap, -ECANCELED, "cancelled; %s is still there",
 				     v->name);

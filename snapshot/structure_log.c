@@ -88,7 +88,7 @@ static int latch(struct slog *l, int err, const char *doing, unsigned file, char
 		       l->dir, doing, slog_names[file], strerror(-err));
 }
 
-static int check_latch(const struct slog *l, char *why, size_t why_cap)
+int slog_may_write(const struct slog *l, char *why, size_t why_cap)
 {
 	if (!l->latched)
 		return 0;
@@ -212,7 +212,7 @@ int slog_append(struct slog *l, const struct pool_state *state, struct record *r
 		size_t why_cap)
 {
 	uint64_t bytes = padded(r->len);
-	int rc = check_latch(l, why, why_cap);
+	int rc = slog_may_write(l, why, why_cap);
 
 	if (!rc && (r->failed || bytes > SLOG_BYTES))
 		rc = why_say(why, why_cap, r->failed ? -ENOMEM : -E2BIG,

@@ -34,6 +34,8 @@ int slog_open(struct slog *l, struct pool_fs *fs, const char *dir, const uint8_t
 /* Before the first change: makes durable that this opening has begun. */
 int slog_begin(struct slog *l, const struct pool_state *state, const uint8_t boot[static 16],
 	       char *why, size_t why_cap) MUST_CHECK;
+/* -EIO: a write has failed, and nothing more is written. */
+int slog_may_write(const struct slog *l, char *why, size_t why_cap) MUST_CHECK;
 /* Makes the operations in @r durable (record_end is called here). @state is what they are not yet
  * in. -ENOSPC, -ENOMEM, -E2BIG: nothing has changed. -EIO: it is not known whether it has, and
  * nothing more is written. */

@@ -1,4 +1,5 @@
-/* A pool on a disk without room: what needs some fails and leaves nothing, deleting works. */
+/* A pool on a disk without room: what needs some fails and leaves nothing, deleting works. And one
+ * whose log has failed: nothing changes any more, no file either. */
 #include "snapshot/pool_priv.h"
 #include "tests/fakes/fake_fs.h"
 
@@ -125,11 +126,50 @@ static void a_state_that_outgrows_its_slots_is_refused_before(void **state)
 	fake_fs_free(f);
 }
 
+static int count_file(void *arg, const char *name)
+{
+	(void)name;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static void after_a_failure_no_file_changes(void **state)
+{
+	struct fake_fs *f = fake_fs_new(1);
+	struct vpool_volume a, b;
+	unsigned files = 0, ops;
+	struct vpool *p;
+
+	(void)state;
+	assert_int_equal(vpool_make_on(&f->fs, "/p", NULL, why, sizeof(why)), 0);
+	p = opened(f);
+	assert_int_equal(create(p, "a", NULL, &a), 0);
+	f->fail_at = f->ops + 6; /* made, sized, synced, named, written: the sync of the log */
+	f->fail_err = -EIO;
+	assert_int_equal(create(p, "b", NULL, &b), -EIO);
+	assert_int_equal(f->last_file, FS_LOG);
+	assert_int_equal(f->last_op, FS_SYNC);
+	ops = f->ops;
+	assert_int_equal(create(p, "c", NULL, &b), -EIO);
+	assert_int_equal(vpool_resize(p, a.uuid, 2 * SIZE, why, sizeof(why)), -EIO);
+	assert_int_equal(vpool_delete(p, a.uuid, NULL, why, sizeof(why)), -EIO);
+	assert_non_null(strstr(why, "takes no more changes"));
+	assert_int_equal(f->ops, ops);
+	assert_int_equal(fake_fs_size(f, a.path), SIZE);
+	f->fs.list(&f->fs, "/p/layers", count_file, &files);
+	assert_int_equal(files, 2);
+	assert_int_equal(count(p), 1);
+	vpool_close(p);
+	fake_fs_free(f);
+	vpool_volume_fini(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(deleting_needs_no_room),
 		cmocka_unit_test(a_state_that_outgrows_its_slots_is_refused_before),
+		cmocka_unit_test(after_a_failure_no_file_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
