@@ -79,49 +79,6 @@ struct control {
 	struct http *http;
 };
 
-/* --- changes of the model (change.c) --------------------------------------------------------- */
-
-struct change {
-	struct control *c;
-	struct model next; /* a copy of the model, to be changed */
-	char **touched;	   /* names of targets that the node is to look at again */
-	unsigned ntouched;
-};
-
-/* Takes the lock. False, with @e: changes are refused, or there is no memory; nothing is held. */
-bool change_begin(struct change *ch, struct control *c, struct api_error *e) MUST_CHECK;
-bool change_touch(struct change *ch, const char *target, struct api_error *e) MUST_CHECK;
-/* Stores the next model, makes it the model, and has the node look at the targets. Where the node
- * cannot follow, the old model is stored again. change_end is still to be called. */
-bool change_commit(struct change *ch, struct api_error *e) MUST_CHECK;
-void change_end(struct change *ch);
-
-struct model_target *change_target(struct change *ch, const char *name);
-/* A target of the next model, made where there is none. NULL, with @e: no memory. */
-struct model_target *change_need_target(struct change *ch, const char *name, struct api_error *e);
-bool change_add_lun(struct change *ch, struct model_target *t, unsigned lun, const char *volume,
-		    struct api_error *e) MUST_CHECK;
-void change_remove_lun(struct model_target *t, unsigned lun);
-/* The first number that is free, of intents, too. */
-bool change_free_lun(const struct change *ch, const char *target, unsigned *lun,
-		     struct api_error *e) MUST_CHECK;
-/* Free, or @e says who has it. */
-bool change_check_lun(const struct change *ch, const char *target, unsigned lun,
-		      struct api_error *e) MUST_CHECK;
-bool change_add_intent(struct change *ch, const struct model_intent *i,
-		       struct api_error *e) MUST_CHECK;
-void change_remove_intent(struct change *ch, const uint8_t id[static 16]);
-
-/* --- the node (shown.c): with change ---------------------------------------------------------- */
-
-/* Makes the node's target what the model says of it, with what is open of its volumes. */
-bool shown_sync(struct control *c, const char *target, struct api_error *e) MUST_CHECK;
-bool shown_sync_volume(struct control *c, const char *volume, struct api_error *e) MUST_CHECK;
-bool shown_sync_discovery(struct control *c, struct api_error *e) MUST_CHECK;
-/* By the target's own rules, as they are now. */
-bool shown_admits(struct control *c, const char *target, const struct iscsi_session_info *session);
-void shown_free_all(struct control *c);
-
 /* --- volumes (serving.c) -----------------------------------------------------------------------
  */
 
@@ -183,3 +140,5 @@ bool reaper_await(struct reaper *r, const uint8_t uuid[static 16], unsigned seco
 int reaper_stop(struct reaper *r, unsigned seconds) MUST_CHECK;
 /* No reactor runs any more. */
 void reaper_free(struct reaper *r);
+
+#include "target/control/change.h"
