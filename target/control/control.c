@@ -48,12 +48,13 @@ void control_each_volume(struct control *c, void (*fn)(void *arg, const struct c
 /* --- new
  * -------------------------------------------------------------------------------------------- */
 
-static struct control *make(struct server *server)
+static int make(struct control **out, struct server *server)
 {
 	struct control *c = calloc(1, sizeof(*c));
+	int rc;
 
 	if (!c)
-		return NULL;
+		return -ENOMEM;
 	c->server = server;
 	c->cfg = server_config(server);
 	c->node = server_node(server);
@@ -65,11 +66,14 @@ static struct control *make(struct server *server)
 	list_init(&c->shown);
 	list_init(&c->pools);
 	list_init(&c->served);
-	if (jobs_new(&c->jobs) || reaper_new(&c->reaper, c->node)) {
+	rc = jobs_new(&c->jobs);
+	if (!rc)
+		rc = reaper_new(&c->reaper, c->node);
+	if (rc)
 		control_free(c);
-		return NULL;
-	}
-	return c;
+	else
+		*out = c;
+	return rc;
 }
 
 /* Without a state, changes are refused; with volumes of the command line that is better than none
@@ -93,13 +97,19 @@ static int open_state(struct control *c, char *why, size_t why_cap)
 
 int control_new(struct control **out, struct server *server, char *why, size_t why_cap)
 {
-	struct control *c = make(server);
-	int rc;
+	struct control *c;
+	int rc = make(&c, server);
 
-	if (!c) {
+	if (rc == -EAGAIN)
+		snprintf(why, why_cap,
+			 "cannot start a thread beside those of %u reactors: %s; give fewer "
+			 "--reactors, or raise the limit of threads (ulimit -u, or TasksMax= of a "
+			 "unit)",
+			 server_config(server)->reactors, strerror(-rc));
+	else if (rc)
 		snprintf(why, why_cap, "out of memory");
-		return -ENOMEM;
-	}
+	if (rc)
+		return rc;
 	rc = open_state(c, why, why_cap);
 	if (!rc)
 		rc = start_serving(c, why, why_cap);
