@@ -1,6 +1,7 @@
 /* Bodies of requests: of bounded size each and all together, wiped when they are not needed any
  * more, for there may be secrets in them. */
 #include "target/control/http_priv.h"
+#include "target/control/model_json.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -91,11 +92,16 @@ json_t *http_body_parse(const struct http_body *b, struct api_error *e)
 	json_error_t at;
 	json_t *j;
 	char *near;
+	int rc;
 
 	if (is_blank(b))
 		return NULL;
-	j = json_loadb(b->data, b->len, JSON_REJECT_DUPLICATES, &at);
-	if (!j) {
+	rc = json_read(&j, b->data, b->len, &at);
+	if (rc == -ENOMEM) {
+		api_fail_errno(e, rc, "no memory for the body; try again");
+		return NULL;
+	}
+	if (rc) {
 		near = strstr(at.text, " near '"); /* what follows may be a secret */
 		if (near)
 			*near = '\0';

@@ -5,7 +5,9 @@
  */
 #include "target/control/model_json.h"
 
+#include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,18 @@ void json_wipe(json_t *j)
 	json_object_foreach(j, key, value) json_wipe(value);
 }
 
+static _Thread_local bool ran_out; /* jansson's calls have no argument for it */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void *noting_malloc(size_t len)
+{
+	void *p = malloc(len);
+
+	if (!p)
+		ran_out = true;
+	return p;
+}
+
 static void wiping_free(void *p)
 {
 	if (p)
@@ -36,7 +50,28 @@ static void wiping_free(void *p)
 	free(p);
 }
 
+static void set_functions(void)
+{
+	json_set_alloc_funcs(noting_malloc, wiping_free);
+}
+
 void json_wipe_always(void)
 {
-	json_set_alloc_funcs(malloc, wiping_free);
+	pthread_once(&once, set_functions);
+}
+
+int json_read(json_t **out, const char *text, size_t len, json_error_t *error)
+{
+	json_t *j;
+
+	json_wipe_always();
+	ran_out = false;
+	j = json_loadb(text, len, JSON_REJECT_DUPLICATES, error);
+	if (j && !ran_out) {
+		*out = j;
+		return 0;
+	}
+	json_wipe(j);
+	json_decref(j);
+	return ran_out ? -ENOMEM : -EINVAL;
 }

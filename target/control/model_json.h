@@ -61,3 +61,6 @@ void json_wipe(json_t *j);
 /* Once, before jansson is used: all memory that it frees is overwritten, its parser's and its
  * writer's as well. What json_dumps returned is still the caller's to wipe. */
 void json_wipe_always(void);
+/* json_loadb, without keys that are there twice. -EINVAL, with @error; -ENOMEM, which jansson's own
+ * takes for a mistake of the text, or not at all. */
+int json_read(json_t **out, const char *text, size_t len, json_error_t *error) MUST_CHECK;

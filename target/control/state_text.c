@@ -1,11 +1,11 @@
 /* JSON for people, and a checksum for what no parser notices.
  *
  *   {
- *     "crc32c": "1c8f02d9",     of all the rest, as one line with sorted keys
+ *     "crc32c": "1c8f02d9",     of the whole text, as if it had zeros here
  *     "discovery": ...
  *
  * A digit that a bad disk has changed is still JSON, and would serve another volume. Who edits the
- * file on purpose leaves the line "crc32c" out: without it there is nothing to compare.
+ * file on purpose takes the line "crc32c" out: without it there is nothing to compare.
  *
  * Texts have secrets: what is built here is overwritten before it is let go, and jansson's own
  * words about a mistake, which quote the text, are cut off before the quotation. */
@@ -21,61 +21,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CRC_TEXT = 9 };
-
 #define SEE "; bring back a copy of it, or mend it (ringlun-state(5) says how)"
 
 /* --- checksum ------------------------------------------------------------------------ */
 
-static int add_to_crc(const char *bytes, size_t len, void *arg)
+/* How each text begins, as its keys are sorted. */
+#define HEAD  "{\n  \"crc32c\": \""
+#define ZEROS "00000000"
+
+enum { CRC_AT = sizeof(HEAD) - 1, CRC_LEN = sizeof(ZEROS) - 1 };
+
+/* @text has room for it. */
+static void checksum(const char *text, size_t len, char out[static CRC_LEN + 1])
 {
-	uint32_t *crc = arg;
+	uint32_t crc = crc32c_add(CRC32C_START, text, CRC_AT);
 
-	*crc = crc32c_add(*crc, bytes, len);
-	return 0;
-}
-
-static int checksum(const json_t *j, char out[static CRC_TEXT])
-{
-	uint32_t crc = CRC32C_START;
-
-	if (json_dump_callback(j, add_to_crc, &crc, JSON_COMPACT | JSON_SORT_KEYS))
-		return -ENOMEM;
-	snprintf(out, CRC_TEXT, "%08x", crc32c_end(crc));
-	return 0;
+	crc = crc32c_add(crc, ZEROS, CRC_LEN);
+	crc = crc32c_add(crc, text + CRC_AT + CRC_LEN, len - CRC_AT - CRC_LEN);
+	snprintf(out, CRC_LEN + 1, "%08x", crc32c_end(crc));
 }
 
 /* --- reading ------------------------------------------------------------------------- */
 
-/* Takes the checksum out of @j, where it is. */
-static int check_crc(json_t *j, const char *path, char *why, size_t why_cap)
+/* @j: of @text, with a checksum or without. */
+static bool crc_fits(const json_t *j, const char *text, size_t len)
 {
-	json_t *kept = json_incref(json_object_get(j, "crc32c"));
-	char now[CRC_TEXT];
-	int rc = 0;
+	char now[CRC_LEN + 1];
 
-	if (!kept)
-		return 0;
-	if (json_object_del(j, "crc32c") || checksum(j, now))
-		rc = why_say(why, why_cap, -ENOMEM, "out of memory");
-	else if (!json_is_string(kept) || strcmp(json_string_value(kept), now) != 0)
-		rc = why_say(
-			why, why_cap, -EBADMSG,
-			"%s: its checksum does not fit the rest of it, so it is damaged, or "
-			"was edited; bring back a copy of it, or, if you edited it on purpose, "
-			"remove \"crc32c\" and its value from it",
-			path);
-	json_decref(kept);
-	return rc;
+	if (!json_object_get(j, "crc32c"))
+		return true;
+	if (len < CRC_AT + CRC_LEN || memcmp(text, HEAD, CRC_AT) != 0)
+		return false;
+	checksum(text, len, now);
+	return !memcmp(text + CRC_AT, now, CRC_LEN);
 }
 
 static int from_json(struct model *m, json_t *j, const char *path, char *why, size_t why_cap)
 {
 	char what[512];
-	int rc = check_crc(j, path, why, why_cap);
+	int rc;
 
-	if (rc)
-		return rc;
+	json_object_del(j, "crc32c");
 	rc = model_from_json(m, j, MODEL_KEPT, what, sizeof(what));
 	if (!rc || rc == -ENOMEM)
 		return rc ? why_say(why, why_cap, rc, "out of memory") : 0;
@@ -96,19 +82,25 @@ int state_text_read(struct model *m, const char *text, size_t len, const char *p
 	if (!len)
 		return why_say(why, why_cap, -EBADMSG, "%s is empty, and was never written so" SEE,
 			       path);
-	j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	/* not a word about the text: it was memory that was missing (where jansson's lexer misses
-	 * it there is one, and that is wrong; the file is refused and left alone in any case) */
-	if (!j && !error.text[0])
-		return why_say(why, why_cap, -ENOMEM, "out of memory");
-	if (!j) {
+	rc = json_read(&j, text, len, &error);
+	if (rc == -ENOMEM)
+		return why_say(why, why_cap, rc, "out of memory");
+	if (rc) {
 		quote = strstr(error.text, " near ");
 		if (quote)
 			*quote = '\0';
 		return why_say(why, why_cap, -EBADMSG, "%s, line %d, column %d: %s" SEE, path,
 			       error.line, error.column, error.text);
 	}
-	rc = from_json(m, j, path, why, why_cap);
+	if (crc_fits(j, text, len))
+		rc = from_json(m, j, path, why, why_cap);
+	else
+		rc = why_say(
+			why, why_cap, -EBADMSG,
+			"%s: its checksum does not fit the rest of it, so it is damaged, or was "
+			"edited; bring back a copy of it, or, if you edited it on purpose, "
+			"remove the line \"crc32c\" from it",
+			path);
 	json_wipe(j);
 	json_decref(j);
 	return rc;
@@ -156,10 +148,10 @@ int state_text_write(const struct model *m, char **text, size_t *len)
 {
 	json_t *j = model_to_json(m, MODEL_KEPT);
 	struct sink s = { .len = 0 };
-	char crc[CRC_TEXT];
+	char crc[CRC_LEN + 1];
 	bool ok;
 
-	ok = j && !checksum(j, crc) && !json_object_set_new(j, "crc32c", json_string(crc)) &&
+	ok = j && !json_object_set_new(j, "crc32c", json_string(ZEROS)) &&
 	     !json_dump_callback(j, add_to_text, &s, JSON_INDENT(2) | JSON_SORT_KEYS) &&
 	     !add_to_text("\n", 1, &s);
 	json_wipe(j);
@@ -168,6 +160,9 @@ int state_text_write(const struct model *m, char **text, size_t *len)
 		state_text_free(s.text, s.len);
 		return -ENOMEM;
 	}
+	assert(!memcmp(s.text, HEAD ZEROS, CRC_AT + CRC_LEN));
+	checksum(s.text, s.len, crc);
+	memcpy(s.text + CRC_AT, crc, CRC_LEN);
 	*text = s.text;
 	*len = s.len;
 	return 0;

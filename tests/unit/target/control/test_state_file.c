@@ -216,7 +216,7 @@ static void edited_by_hand(void **state)
 	assert_non_null(lun);
 	lun[7] = '9';
 	assert_int_equal(open_text(&r, text, len, why), -EBADMSG);
-	assert_non_null(strstr(why, "remove \"crc32c\""));
+	assert_non_null(strstr(why, "remove the line \"crc32c\""));
 	crc = strstr(text, "  \"crc32c\"");
 	assert_non_null(crc);
 	line = strcspn(crc, "\n") + 1;
