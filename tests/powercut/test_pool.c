@@ -123,6 +123,32 @@ static void slots_that_are_nearly_full(void **state)
 	fake_fs_free(from.f);
 }
 
+/* A checkpoint of several sectors, so that it can be torn. */
+static unsigned add_some(struct fake_fs *f)
+{
+	struct vpool *p;
+	char why[512];
+	unsigned n = 0;
+
+	assert_int_equal(vpool_open_on(&p, &f->fs, "/p", "/dev", 0, why, sizeof(why)), 0);
+	while (n < 20)
+		add_elsewhere(f, p, n++, 100);
+	vpool_close(p);
+	fake_fs_restart(f, true);
+	return n;
+}
+
+static void checkpoints_that_can_be_torn(void **state)
+{
+	struct setting from = { .f = fresh_pool() };
+
+	(void)state;
+	from.nbulk = add_some(from.f);
+	for (unsigned seed = 1; seed <= 8 * seeds(); seed++)
+		holds(&from, seed, 1 << TWICE);
+	fake_fs_free(from.f);
+}
+
 /* ── the table ── */
 
 /* Where a crash must have landed at least once. */
@@ -209,21 +235,6 @@ static void who_leaves_out_a_step_of_a_change_is_found_out(void **state)
 
 	(void)state;
 	are_found_out(&from, cheats, ARRAY_SIZE(cheats), 12);
-}
-
-/* A checkpoint of several sectors, so that it can be torn. */
-static unsigned add_some(struct fake_fs *f)
-{
-	struct vpool *p;
-	char why[512];
-	unsigned n = 0;
-
-	assert_int_equal(vpool_open_on(&p, &f->fs, "/p", "/dev", 0, why, sizeof(why)), 0);
-	while (n < 20)
-		add_elsewhere(f, p, n++, 100);
-	vpool_close(p);
-	fake_fs_restart(f, true);
-	return n;
 }
 
 static void who_leaves_out_a_step_of_an_opening_is_found_out(void **state)
@@ -342,6 +353,7 @@ int main(void)
 		test(a_fresh_pool),
 		test(a_log_near_its_end),
 		test(slots_that_are_nearly_full),
+		test(checkpoints_that_can_be_torn),
 		test(a_pool_is_made_whole_or_not_at_all),
 		test(a_crash_has_landed_on_each_step),
 		test(who_leaves_out_a_step_of_a_change_is_found_out),

@@ -164,12 +164,34 @@ static void after_a_failure_no_file_changes(void **state)
 	vpool_volume_fini(&a);
 }
 
+static void a_resize_that_fails_is_undone(void **state)
+{
+	struct fake_fs *f = fake_fs_new(1);
+	struct vpool_volume v;
+	struct vpool *p;
+
+	(void)state;
+	assert_int_equal(vpool_make_on(&f->fs, "/p", NULL, why, sizeof(why)), 0);
+	p = opened(f);
+	assert_int_equal(create(p, "v", NULL, &v), 0);
+	f->fail_at = f->ops + 2; /* its sync */
+	f->fail_err = -ENOSPC;
+	assert_int_equal(vpool_resize(p, v.uuid, 2 * SIZE, why, sizeof(why)), -ENOSPC);
+	assert_non_null(strstr(why, "cannot be made longer: No space left on device; make room"));
+	assert_int_equal(fake_fs_size(f, v.path), SIZE);
+	assert_int_equal(vpool_resize(p, v.uuid, 2 * SIZE, why, sizeof(why)), 0);
+	vpool_close(p);
+	fake_fs_free(f);
+	vpool_volume_fini(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(deleting_needs_no_room),
 		cmocka_unit_test(a_state_that_outgrows_its_slots_is_refused_before),
 		cmocka_unit_test(after_a_failure_no_file_changes),
+		cmocka_unit_test(a_resize_that_fails_is_undone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

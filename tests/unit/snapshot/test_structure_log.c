@@ -374,6 +374,39 @@ static void a_failed_sync_latches(void **state)
 	has(r, N); /* it was never on the disk */
 }
 
+/* The checkpoint of an opening is in the page cache alone, as its sync has failed; the next opening
+ * believes it, and must not overwrite the other slot before this one is on the disk. */
+static void a_checkpoint_that_never_reached_the_disk_is_written_again(void **state)
+{
+	enum { LAST = 4 + 4 }; /* three syncs; base, sync, checkpoint, sync; one more */
+	struct rig *r = *state, run;
+
+	for (unsigned seed = 1; seed <= 20; seed++)
+		for (unsigned nth = 1; nth <= LAST; nth++) {
+			run = (struct rig){ .f = fake_fs_copy(r->f, seed * 100 + nth) };
+			assert_int_equal(open_log(&run), 0);
+			run.f->fail_at = run.f->ops + 4;
+			run.f->fail_err = -EIO;
+			assert_int_equal(slog_begin(&run.log, &run.state, boot, why, sizeof(why)),
+					 -EIO);
+			assert_int_equal(run.f->last_file, FS_SLOT);
+			slog_close(&run.log);
+			pool_state_fini(&run.state);
+			fake_fs_restart(run.f, false);
+			run.f->die_at = nth;
+			if (!open_log(&run)) {
+				int rc = slog_begin(&run.log, &run.state, boot, why, sizeof(why));
+
+				assert_true(rc || nth == LAST);
+				shut(&run);
+			} else {
+				fake_fs_restart(run.f, true);
+			}
+			has(&run, N);
+			fake_fs_free(run.f);
+		}
+}
+
 static void one_record_can_be_too_large(void **state)
 {
 	struct rig *r = *state;
@@ -412,6 +445,7 @@ int main(void)
 		test(what_does_not_fit_is_damage),
 		test(a_newer_version_is_refused_and_nothing_is_changed),
 		test(a_failed_sync_latches),
+		test(a_checkpoint_that_never_reached_the_disk_is_written_again),
 		test(one_record_can_be_too_large),
 	};
 

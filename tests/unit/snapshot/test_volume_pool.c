@@ -50,6 +50,23 @@ static void a_volume_lives(void **state)
 	vpool_volume_fini(&v);
 }
 
+/* A record must not need room: the blocks are there, not holes. */
+static void the_log_has_its_room(void **state)
+{
+	static const char *const names[] = { "structure.log", "structure.ckpt.a",
+					     "structure.ckpt.b" };
+	char path[128];
+	struct stat st;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_size, SIZE);
+		assert_true(st.st_blocks * 512 >= SIZE);
+	}
+}
+
 static void numbers_are_never_used_twice(void **state)
 {
 	struct vpool_volume a, b;
@@ -216,12 +233,81 @@ static void threads_take_turns(void **state)
 	vpool_close(p);
 }
 
+struct rival {
+	struct vpool *p;
+	const uint8_t *uuid;
+	unsigned n, deleted;
+};
+
+static void *resize_often(void *arg)
+{
+	struct rival *r = arg;
+	char text[512];
+
+	for (unsigned i = 0; i < 200; i++) {
+		int rc = vpool_resize(r->p, r->uuid, SIZE + (i * 8 + r->n) * 512, text,
+				      sizeof(text));
+
+		assert_true(rc == 0 || rc == -EINVAL); /* a rival was larger */
+	}
+	return NULL;
+}
+
+static void *delete_once(void *arg)
+{
+	struct rival *r = arg;
+	char text[512];
+	int rc = vpool_delete(r->p, r->uuid, NULL, text, sizeof(text));
+
+	assert_true(rc == 0 || rc == -ENOENT);
+	r->deleted = !rc;
+	return NULL;
+}
+
+static void in_threads(struct rival r[static THREADS], void *(*run)(void *arg))
+{
+	pthread_t t[THREADS];
+
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, run, &r[i]), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+}
+
+static void rivals_for_one_volume_take_turns(void **state)
+{
+	struct vpool *p = opened();
+	struct vpool_volume v = made(p, "v", SIZE), *now;
+	struct rival r[THREADS];
+	unsigned deleted = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++)
+		r[i] = (struct rival){ p, v.uuid, i, 0 };
+	in_threads(r, resize_often);
+	now = find(p, "v");
+	assert_int_equal(now->size_bytes, SIZE + (199 * 8 + THREADS - 1) * 512);
+	ok(vpool_check_volume(now, why, sizeof(why)));
+	put(now);
+	in_threads(r, delete_once);
+	for (unsigned i = 0; i < THREADS; i++)
+		deleted += r[i].deleted;
+	assert_int_equal(deleted, 1);
+	vpool_close(p);
+	is_clean();
+	vpool_volume_fini(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(a_volume_lives),	  test(numbers_are_never_used_twice),
-		test(the_log_goes_round), test(what_is_cancelled_leaves_nothing),
+		test(a_volume_lives),
+		test(the_log_has_its_room),
+		test(numbers_are_never_used_twice),
+		test(the_log_goes_round),
+		test(what_is_cancelled_leaves_nothing),
 		test(threads_take_turns),
+		test(rivals_for_one_volume_take_turns),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
