@@ -143,8 +143,8 @@ static void on_timer(struct io_timer *timer)
 		io_timer_set(c->reactor->io, timer, c->heard_ns + limit->quiet_ns);
 	} else if (!c->pinged) {
 		c->pinged = true;
-		nop_ping(c);
 		io_timer_set(c->reactor->io, timer, now + limit->quiet_ns);
+		nop_ping(c); /* last: where there is no room for it, the connection closes */
 	} else {
 		conn_close(c, "the peer does not answer pings");
 	}

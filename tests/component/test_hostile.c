@@ -70,6 +70,34 @@ static void a_peer_that_asks_and_does_not_read(void **state)
 	stage_close(&s);
 }
 
+/* So many answers wait that the ping for its silence is one too many. */
+static void a_peer_that_is_silent_behind_a_full_queue(void **state)
+{
+	static struct stage s;
+	unsigned closed_by_the_ping = 0;
+
+	(void)state;
+	for (unsigned n = 505; n < 525; n++) {
+		bool closed;
+
+		stage_open(&s, 1);
+		stage_login(&s);
+		fake_sock_set_window(s.bad.k, 100);
+		s.bad.deaf = true;
+		for (unsigned i = 0; i < n; i++)
+			ini_nop(&s.bad, true, s.data, 4);
+		rig_pass(&s.g, RIG_S);
+		closed = fake_sock_is_closed_by_server(s.bad.k);
+		rig_pass(&s.g, 20 * RIG_S);
+		closed_by_the_ping += !closed && fake_sock_is_closed_by_server(s.bad.k);
+		rig_pass(&s.g, 60 * RIG_S);
+		assert_true(fake_sock_is_closed_by_server(s.bad.k));
+		ini_reset(&s.bad);
+		stage_close(&s);
+	}
+	assert_true(closed_by_the_ping > 0);
+}
+
 /* Few, but long: it is the bytes that count. */
 static void a_peer_that_asks_for_much(void **state)
 {
@@ -437,6 +465,7 @@ int main(void)
 		cmocka_unit_test(a_peer_that_never_reads),
 		cmocka_unit_test(a_peer_that_talks_and_never_reads),
 		cmocka_unit_test(a_peer_that_asks_and_does_not_read),
+		cmocka_unit_test(a_peer_that_is_silent_behind_a_full_queue),
 		cmocka_unit_test(a_peer_that_asks_for_much),
 		cmocka_unit_test(a_flood_of_nops_that_are_read),
 		cmocka_unit_test(garbage),
