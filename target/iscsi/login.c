@@ -28,6 +28,14 @@ enum {
 	WHY_BYTES = 3 * ISCSI_NAME_BYTES,
 };
 
+/* To the reactor of an older session, and back. */
+struct replacement {
+	struct io_msg msg;
+	struct iscsi_reactor *where;
+	uint64_t serial;
+	struct conn *waiter; /* held */
+};
+
 struct login {
 	bool identified;	     /* names were checked */
 	struct iscsi_policy *policy; /* of the target, or of discovery, when it was identified */
@@ -37,7 +45,8 @@ struct login {
 	unsigned npdus;
 	struct bhs_login_req request; /* the one being answered */
 	unsigned waiting;	      /* older sessions that are being ended */
-	bool declared;		      /* our MaxRecvDataSegmentLength has been said */
+	struct replacement replacements[MAX_OLD_SESSIONS];
+	bool declared; /* our MaxRecvDataSegmentLength has been said */
 	struct keys_writer answer;
 	char answer_buf[MAX_ANSWER_BYTES];
 };
@@ -154,14 +163,6 @@ static enum iscsi_login_status identify(struct conn *c, char *why, size_t why_ca
 
 /* --- entering full feature phase ------------------------------------------------------ */
 
-/* To the reactor of an older session, and back. */
-struct replacement {
-	struct io_msg msg;
-	struct iscsi_reactor *where;
-	uint64_t serial;
-	struct conn *waiter; /* held */
-};
-
 static void finish(struct conn *c);
 
 static void replaced(struct io_msg *m)
@@ -169,7 +170,6 @@ static void replaced(struct io_msg *m)
 	struct replacement *r = container_of(m, struct replacement, msg);
 	struct conn *c = r->waiter;
 
-	free(r);
 	c->holds--;
 	if (c->closed)
 		conn_release(c);
@@ -191,13 +191,12 @@ static void end_older(struct io_msg *m)
 	io_post(r->waiter->reactor->io, &r->msg);
 }
 
-static int replace_older(struct conn *c, const struct node_old *old, unsigned n)
+/* Nothing here may fail: to the register they are on their way out already. */
+static void replace_older(struct conn *c, const struct node_old *old, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct replacement *r = calloc(1, sizeof(*r));
+		struct replacement *r = &c->login->replacements[i];
 
-		if (!r)
-			return -ENOMEM;
 		r->where = old[i].reactor;
 		r->serial = old[i].serial;
 		r->waiter = c;
@@ -206,7 +205,6 @@ static int replace_older(struct conn *c, const struct node_old *old, unsigned n)
 		c->login->waiting++;
 		io_post(r->where->io, &r->msg);
 	}
-	return 0;
 }
 
 static int refuse_held(struct conn *c, const char *holder)
@@ -242,9 +240,8 @@ static int entered(struct conn *c, const struct node_old *old, unsigned nold)
 	struct session *s = c->session;
 
 	session_drop_policies(s);
+	replace_older(c, old, nold);
 	if (s->target && scsi_nexus_new(&s->nexus, s->target->scsi))
-		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "out of memory");
-	if (replace_older(c, old, nold))
 		return fail(c, ISCSI_LOGIN_OUT_OF_RESOURCES, "out of memory");
 	if (!c->login->waiting)
 		finish(c);

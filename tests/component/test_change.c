@@ -400,6 +400,56 @@ static void each_allocation_fails_once(void **state)
 	assert_true(!ALLOC_FAULT || total > 12);
 }
 
+static unsigned sessions_not_ending(struct bed *b)
+{
+	struct iscsi_session_info *all;
+	unsigned n, going_on = 0;
+
+	assert_int_equal(iscsi_node_sessions(&b->g.node, &all, &n), 0);
+	for (unsigned i = 0; i < n; i++)
+		going_on += all[i].state != ISCSI_SESSION_ENDING;
+	free(all);
+	return going_on;
+}
+
+/* A login that would replace a session, and fails: that session goes on, and is counted as before,
+ * or has ended. Else its volume would seem to be unused. */
+static void a_replacement_without_memory(void **state)
+{
+	bool fired = ALLOC_FAULT;
+	unsigned total = 0;
+	struct ini again;
+	struct bed b;
+
+	(void)state;
+	for (uint64_t n = 0; fired; n++) {
+		int keep = rig_hush();
+
+		alloc_fault.fail_at = UINT64_MAX;
+		bed_open(&b, n);
+		ini_init(&again, b.g.w, HOST, 1); /* as a */
+		b.g.around = arm;
+		alloc_fault.fail_at = n;
+		alloc_fault.fired = false;
+		rig_connect(&b.g, &again, n % REACTORS);
+		ini_login(&again, rig_target(&b.g, 0));
+		rig_pass(&b.g, 20 * RIG_S);
+		b.g.around = NULL;
+		arm(false);
+		fired = alloc_fault.fired;
+		total += fired;
+		alloc_fault.fail_at = UINT64_MAX;
+		rig_unhush(keep);
+		assert_int_equal(iscsi_node_lun_sessions(&b.g.node, lu_of(&b, 0)),
+				 !b.a.closed + !b.b.closed + (again.state == INI_FULL));
+		assert_int_equal(sessions_not_ending(&b), !b.a.closed + !b.b.closed +
+								  !b.other.closed +
+								  (again.state == INI_FULL));
+		rig_fini(&b.g);
+	}
+	assert_true(!ALLOC_FAULT || total > 6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +462,7 @@ int main(void)
 		cmocka_unit_test(a_target_goes_with_its_sessions),
 		cmocka_unit_test(a_target_that_is_empty),
 		cmocka_unit_test(each_allocation_fails_once),
+		cmocka_unit_test(a_replacement_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
