@@ -229,6 +229,23 @@ static bool reopen(struct control *c, struct job *job, struct served *s, struct 
 	return served_open(c, s, true, e);
 }
 
+/* A host that goes on with what it remembers of a disk that has lost writes destroys more; and the
+ * volume is away for a moment. */
+static bool check_logged_out(struct control *c, const struct served *s, struct api_error *e)
+{
+	char *end;
+	size_t at;
+
+	if (!s->open || check_unused(c, s->v.name, NULL, e))
+		return true;
+	end = strchr(e->message, ';');
+	at = end ? (size_t)(end - e->message) : strlen(e->message);
+	snprintf(e->message + at, sizeof(e->message) - at,
+		 "; log out there first: a host must not go on with what it remembers of a disk "
+		 "that may have lost writes");
+	return false;
+}
+
 bool volume_recover(struct control *c, struct job *job, const char *name, struct api_error *e)
 {
 	struct api_error more;
@@ -237,6 +254,10 @@ bool volume_recover(struct control *c, struct job *job, const char *name, struct
 
 	if (!served_claim(c, name, "being recovered", &s, e))
 		return false;
+	if (!check_logged_out(c, s, e)) {
+		served_release(c, s);
+		return false;
+	}
 	done = reopen(c, job, s, e);
 	if (s->open)
 		served_set_state(c, s, SERVED_AVAILABLE, NULL);
