@@ -61,7 +61,7 @@ static void put_file(const char *name, const char *text, mode_t mode)
 	close(fd);
 }
 
-static void run(const char *format, ...)
+static void PRINTF(1, 2) run(const char *format, ...)
 {
 	char command[512];
 	va_list args;
