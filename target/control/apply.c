@@ -38,8 +38,7 @@ static void step_done(struct apply *a, const struct plan_step *s)
 	job_say(a->op->job, "%s %s: %s", kinds[s->kind], s->name, actions[s->action]);
 }
 
-/* --- before anything is done
- * ------------------------------------------------------------------------------ */
+/* --- before anything is done ---------------------------------------------------------------- */
 
 static bool check_step(struct apply *a, const struct plan_step *s)
 {
@@ -78,8 +77,7 @@ bool apply_check(struct apply *a)
 	return true;
 }
 
-/* --- pools and portals
- * -------------------------------------------------------------------------------------- */
+/* --- pools and portals ---------------------------------------------------------------------- */
 
 static bool is_pool(const char *dir)
 {
@@ -128,8 +126,7 @@ static void unlisten(struct apply *a, enum plan_action action)
 		portal_unlisten(a->c, s->name);
 }
 
-/* --- volumes that are new
- * ------------------------------------------------------------------------------------ */
+/* --- volumes that are new ------------------------------------------------------------------- */
 
 static void undo_makings(struct apply *a)
 {
@@ -306,8 +303,7 @@ static void end_makings(struct apply *a)
 	a->nmakings = 0;
 }
 
-/* --- volumes that go
- * -------------------------------------------------------------------------------------------- */
+/* --- volumes that go ------------------------------------------------------------------------ */
 
 static void forget_intents(struct apply *a)
 {

@@ -45,8 +45,7 @@ void control_each_volume(struct control *c, void (*fn)(void *arg, const struct c
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* --- new
- * -------------------------------------------------------------------------------------------- */
+/* --- new ------------------------------------------------------------------------------------ */
 
 static int make(struct control **out, struct server *server)
 {
@@ -121,8 +120,7 @@ int control_new(struct control **out, struct server *server, char *why, size_t w
 	return 0;
 }
 
-/* --- start
- * ------------------------------------------------------------------------------------------ */
+/* --- start ---------------------------------------------------------------------------------- */
 
 /* An address that is gone keeps nobody from what the others reach. */
 static void listen_all(struct control *c)
@@ -166,8 +164,7 @@ int control_start(struct control *c, char *why, size_t why_cap)
 	return 0;
 }
 
-/* --- stop, free
- * --------------------------------------------------------------------------------------- */
+/* --- stop, free ----------------------------------------------------------------------------- */
 
 int control_stop(struct control *c)
 {

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- what comes behind the '?'
- * --------------------------------------------------------------------- */
+/* --- what comes behind the '?' -------------------------------------------------------------- */
 
 bool query_flag(const struct api_call *call, const char *name, bool *out, struct api_error *e)
 {
@@ -41,8 +40,7 @@ bool query_number(const struct api_call *call, const char *name, unsigned max, u
 	return false;
 }
 
-/* --- the job
- * ----------------------------------------------------------------------------------------- */
+/* --- the job -------------------------------------------------------------------------------- */
 
 static void op_free(void *arg)
 {
@@ -139,8 +137,7 @@ void op_start(const struct api_call *call, struct api_reply *reply, const char *
 	job_put(job);
 }
 
-/* --- answers
- * ------------------------------------------------------------------------------------------ */
+/* --- answers -------------------------------------------------------------------------------- */
 
 /* The only one of @all, as {@what: it}. */
 static bool show(struct op *op, const char *what, json_t *all, const char *name)

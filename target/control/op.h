@@ -32,8 +32,7 @@ bool query_flag(const struct api_call *call, const char *name, bool *out,
 bool query_number(const struct api_call *call, const char *name, unsigned max, unsigned *out,
 		  struct api_error *e) MUST_CHECK;
 
-/* --- for handlers
- * ---------------------------------------------------------------------------------- */
+/* --- for handlers --------------------------------------------------------------------------- */
 
 /* {"volume": ...}, {"target": ...}: as it is now. False: it is not there (any more). */
 bool op_show_volume(struct op *op, const char *name) MUST_CHECK;

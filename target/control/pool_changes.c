@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the model
- * ------------------------------------------------------------------------------------ */
+/* --- the model ------------------------------------------------------------------------------ */
 
 static bool model_add_pool(struct change *ch, const struct served_pool *p, struct api_error *e)
 {
@@ -44,8 +43,7 @@ static void model_remove_pool(struct model *m, const char *name)
 	m->npools = kept;
 }
 
-/* --- adding
- * --------------------------------------------------------------------------------------- */
+/* --- adding --------------------------------------------------------------------------------- */
 
 static bool check_new(struct control *c, const struct model_pool *m, struct api_error *e)
 {
@@ -166,8 +164,7 @@ bool served_pool_add(struct control *c, const struct model_pool *m, bool import,
 	return done;
 }
 
-/* --- the default pool
- * ------------------------------------------------------------------------------ */
+/* --- the default pool ----------------------------------------------------------------------- */
 
 /* One that is there already is taken where it is empty: a crash came between making and keeping. */
 static bool check_leftover(const char *path, struct api_error *e)
@@ -244,8 +241,7 @@ bool served_pool_need(struct control *c, const char *name, struct served_pool **
 	return done && served_pool_claim(c, name, out, e);
 }
 
-/* --- taking away
- * ------------------------------------------------------------------------------------ */
+/* --- taking away ---------------------------------------------------------------------------- */
 
 /* Its volumes are in use by nobody, and no LUN any more. */
 static bool hide_volumes(struct change *ch, const struct served_pool *p, struct api_error *e)

@@ -99,8 +99,7 @@ int served_pool_open(struct served_pool *p)
 	return rc;
 }
 
-/* --- its volumes
- * ---------------------------------------------------------------------------------- */
+/* --- its volumes ---------------------------------------------------------------------------- */
 
 static void free_served(struct list *all)
 {

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- rules
- * -------------------------------------------------------------------------------------------- */
+/* --- rules ---------------------------------------------------------------------------------- */
 
 static bool parse_rule(struct op *op, struct model_rule *rule)
 {
@@ -95,8 +94,7 @@ void targets_deny(const struct api_call *call, struct api_reply *reply)
 	op_start(call, reply, "target-deny", "steps", call->args[0], run_deny);
 }
 
-/* --- CHAP
- * --------------------------------------------------------------------------------------------- */
+/* --- CHAP ----------------------------------------------------------------------------------- */
 
 static bool set_chap(struct op *op, struct model_chap *chap)
 {
@@ -152,8 +150,7 @@ void targets_clear_chap(const struct api_call *call, struct api_reply *reply)
 	op_start(call, reply, "target-chap", "steps", call->args[0], run_clear_chap);
 }
 
-/* --- discovery
- * ----------------------------------------------------------------------------------------- */
+/* --- discovery ------------------------------------------------------------------------------ */
 
 static json_t *discovery_to_json(struct control *c)
 {

@@ -20,8 +20,7 @@ void server_show(const struct api_call *call, struct api_reply *reply)
 				(json_int_t)(now > c->started ? now - c->started : 0));
 }
 
-/* --- jobs
- * --------------------------------------------------------------------------------------------- */
+/* --- jobs ----------------------------------------------------------------------------------- */
 
 void jobs_list(const struct api_call *call, struct api_reply *reply)
 {
@@ -84,8 +83,7 @@ void jobs_cancel(const struct api_call *call, struct api_reply *reply)
 	job_put(job);
 }
 
-/* --- sessions
- * ----------------------------------------------------------------------------------------- */
+/* --- sessions ------------------------------------------------------------------------------- */
 
 void sessions_list(const struct api_call *call, struct api_reply *reply)
 {

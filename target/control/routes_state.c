@@ -40,8 +40,7 @@ void state_show(const struct api_call *call, struct api_reply *reply)
 	model_fini(&now);
 }
 
-/* --- planning
- * ------------------------------------------------------------------------------------------- */
+/* --- planning ------------------------------------------------------------------------------- */
 
 /* A document without pools may have volumes of the default one, which is made with the first. */
 static bool needs_default(const struct apply *a)
@@ -162,8 +161,7 @@ void apply_fini(struct apply *a)
 	free(a->leavings);
 }
 
-/* --- the call
- * ------------------------------------------------------------------------------------------- */
+/* --- the call ------------------------------------------------------------------------------- */
 
 static bool run(struct op *op)
 {

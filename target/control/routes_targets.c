@@ -30,8 +30,7 @@ void targets_show(const struct api_call *call, struct api_reply *reply)
 	free(name);
 }
 
-/* --- create
- * ------------------------------------------------------------------------------------------- */
+/* --- create --------------------------------------------------------------------------------- */
 
 static bool put_new(struct op *op, struct change *ch, struct model_target *t)
 {
@@ -95,8 +94,7 @@ void targets_create(const struct api_call *call, struct api_reply *reply)
 	op_start(call, reply, "target-create", "steps", name ? name : "", run_create);
 }
 
-/* --- change
- * ------------------------------------------------------------------------------------------- */
+/* --- change --------------------------------------------------------------------------------- */
 
 /* What @t does not say it has from the old one. */
 static bool inherit(struct change *ch, struct model_target *t, struct api_error *e)
@@ -158,8 +156,7 @@ void targets_change(const struct api_call *call, struct api_reply *reply)
 	op_start(call, reply, "target-change", "steps", call->args[0], run_change);
 }
 
-/* --- delete
- * ------------------------------------------------------------------------------------------- */
+/* --- delete --------------------------------------------------------------------------------- */
 
 static bool remove_target(struct op *op, const char *name)
 {

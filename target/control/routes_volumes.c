@@ -27,8 +27,7 @@ void volumes_show(const struct api_call *call, struct api_reply *reply)
 	json_decref(all);
 }
 
-/* --- create
- * ------------------------------------------------------------------------------------------- */
+/* --- create --------------------------------------------------------------------------------- */
 
 /* {"target"?, "lun"?}. x->target is to be freed. */
 static bool parse_exposure(json_t *j, struct exposure *x, char **target, struct api_error *e)
@@ -122,8 +121,7 @@ void volumes_create(const struct api_call *call, struct api_reply *reply)
 	op_start(call, reply, "volume-create", "bytes", name ? name : "", run_create);
 }
 
-/* --- the others
- * --------------------------------------------------------------------------------------- */
+/* --- the others ----------------------------------------------------------------------------- */
 
 static bool run_delete(struct op *op)
 {

@@ -16,8 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* --- the command line
- * --------------------------------------------------------------------------------- */
+/* --- the command line ----------------------------------------------------------------------- */
 
 static const char *kind_of(const char *path)
 {
@@ -57,8 +56,7 @@ static int list_given(struct control *c, struct volume *v)
 	return 0;
 }
 
-/* --- pools
- * -------------------------------------------------------------------------------------------- */
+/* --- pools ---------------------------------------------------------------------------------- */
 
 static int serve_pool(struct control *c, const struct model_pool *m)
 {
@@ -80,8 +78,7 @@ static int serve_pool(struct control *c, const struct model_pool *m)
 	return -ENOMEM;
 }
 
-/* --- intents
- * -------------------------------------------------------------------------------------------- */
+/* --- intents -------------------------------------------------------------------------------- */
 
 static struct served *find_of(struct control *c, const struct model_intent *in)
 {
@@ -169,8 +166,7 @@ static void end_intents(struct control *c)
 	change_end(&ch);
 }
 
-/* --- targets
- * --------------------------------------------------------------------------------------------- */
+/* --- targets -------------------------------------------------------------------------------- */
 
 static void say_missing(struct control *c)
 {

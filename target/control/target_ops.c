@@ -61,8 +61,7 @@ bool target_change(struct op *op,
 	return done;
 }
 
-/* --- LUNs
- * ------------------------------------------------------------------------------------------- */
+/* --- LUNs ----------------------------------------------------------------------------------- */
 
 static bool check_volume(struct control *c, const char *target, const struct model_lun *l,
 			 struct api_error *e)
@@ -120,8 +119,7 @@ bool target_check_luns(struct change *ch, const struct model_target *t,
 	return true;
 }
 
-/* --- sessions
- * ----------------------------------------------------------------------------------------- */
+/* --- sessions ------------------------------------------------------------------------------- */
 
 bool target_drop_others(struct control *c, const char *target, struct api_error *e)
 {

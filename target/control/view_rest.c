@@ -9,8 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* --- pools
- * ---------------------------------------------------------------------------------------- */
+/* --- pools ---------------------------------------------------------------------------------- */
 
 /* With lock. */
 static unsigned volumes_of(struct control *c, const struct served_pool *p)
@@ -42,8 +41,7 @@ json_t *view_pools(struct control *c, const char *only)
 	return all;
 }
 
-/* --- portals
- * -------------------------------------------------------------------------------------- */
+/* --- portals -------------------------------------------------------------------------------- */
 
 /* With lock. */
 static bool is_kept(const struct control *c, const char *portal)
@@ -82,8 +80,7 @@ json_t *view_portals(struct control *c)
 	return all;
 }
 
-/* --- sessions
- * ------------------------------------------------------------------------------------- */
+/* --- sessions ------------------------------------------------------------------------------- */
 
 static json_t *session_to_json(const struct iscsi_session_info *s)
 {
@@ -121,8 +118,7 @@ json_t *view_sessions(struct control *c, const char *target)
 	return all;
 }
 
-/* --- the model
- * ------------------------------------------------------------------------------------- */
+/* --- the model ------------------------------------------------------------------------------ */
 
 static int fill(struct model_volume *out, const struct served *s)
 {

@@ -10,8 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* --- create
- * --------------------------------------------------------------------------------------- */
+/* --- create --------------------------------------------------------------------------------- */
 
 static bool begin_making(struct making *mk, struct control *c, const struct model_volume *want,
 			 struct served_pool *pool, const struct exposure *x, struct api_error *e)
@@ -69,8 +68,7 @@ bool volume_create(struct control *c, struct job *job, const struct model_volume
 	return done;
 }
 
-/* --- delete
- * --------------------------------------------------------------------------------------- */
+/* --- delete --------------------------------------------------------------------------------- */
 
 static bool begin_leaving(struct leaving *lv, struct control *c, struct served *s, bool force,
 			  struct api_error *e)
@@ -140,8 +138,7 @@ bool volume_delete(struct control *c, struct job *job, const char *name, bool fo
 	return false;
 }
 
-/* --- resize
- * --------------------------------------------------------------------------------------- */
+/* --- resize --------------------------------------------------------------------------------- */
 
 static bool check_resize(const struct served *s, uint64_t size_bytes, struct api_error *e)
 {
@@ -196,8 +193,7 @@ bool volume_resize(struct control *c, const char *name, uint64_t size_bytes, str
 	return done;
 }
 
-/* --- recover
- * -------------------------------------------------------------------------------------- */
+/* --- recover -------------------------------------------------------------------------------- */
 
 static bool show(struct control *c, struct served *s, bool hidden, struct api_error *e)
 {
@@ -274,8 +270,7 @@ bool volume_recover(struct control *c, struct job *job, const char *name, struct
 	return done;
 }
 
-/* --- expose, unexpose
- * -------------------------------------------------------------------------------- */
+/* --- expose, unexpose ----------------------------------------------------------------------- */
 
 bool volume_expose(struct control *c, const char *name, const struct exposure *x,
 		   struct api_error *e)

@@ -56,8 +56,7 @@ bool leaving_data(struct leaving *lv, struct job *job, struct api_error *e) MUST
 void leaving_finish(struct leaving *lv, struct change *ch);
 void leaving_end(struct leaving *lv);
 
-/* --- LUNs of the next model (exposures.c)
- * --------------------------------------------------------- */
+/* --- LUNs of the next model (exposures.c) --------------------------------------------------- */
 
 bool exposure_add(struct change *ch, const char *volume, const char *target,
 		  const struct exposure *x, struct api_error *e) MUST_CHECK;
@@ -84,8 +83,7 @@ bool volume_expose(struct control *c, const char *name, const struct exposure *x
 bool volume_unexpose(struct control *c, const char *name, const char *target, bool force,
 		     struct api_error *e) MUST_CHECK;
 
-/* --- who is logged in (in_use.c)
- * ------------------------------------------------------------------ */
+/* --- who is logged in (in_use.c) ------------------------------------------------------------ */
 
 /* False, with @e naming initiators: there are sessions of a target of the model that shows
  * @volume (NULL: any), or of @target (NULL: any). */
