@@ -71,10 +71,13 @@ static bool check_step(struct apply *a, const struct plan_step *s)
 
 bool apply_check(struct apply *a)
 {
+	bool may = true;
+
+	pthread_mutex_lock(&a->c->change); /* of the model, which tells who shows what */
 	EACH_STEP(a, s)
-	if (!check_step(a, s))
-		return false;
-	return true;
+	may = may && check_step(a, s);
+	pthread_mutex_unlock(&a->c->change);
+	return may;
 }
 
 /* --- pools and portals ---------------------------------------------------------------------- */

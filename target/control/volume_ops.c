@@ -229,10 +229,14 @@ static bool reopen(struct control *c, struct job *job, struct served *s, struct 
  * volume is away for a moment. */
 static bool check_logged_out(struct control *c, const struct served *s, struct api_error *e)
 {
+	bool is_unused;
 	char *end;
 	size_t at;
 
-	if (!s->open || check_unused(c, s->v.name, NULL, e))
+	pthread_mutex_lock(&c->change);
+	is_unused = check_unused(c, s->v.name, NULL, e);
+	pthread_mutex_unlock(&c->change);
+	if (!s->open || is_unused)
 		return true;
 	end = strchr(e->message, ';');
 	at = end ? (size_t)(end - e->message) : strlen(e->message);

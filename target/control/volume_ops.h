@@ -85,7 +85,8 @@ bool volume_unexpose(struct control *c, const char *name, const char *target, bo
 
 /* --- who is logged in (in_use.c) ------------------------------------------------------------ */
 
-/* False, with @e naming initiators: there are sessions of a target of the model that shows
+/* With change. False, with @e naming initiators: there are sessions of a target of the model that
+ * shows
  * @volume (NULL: any), or of @target (NULL: any). */
 bool check_unused(struct control *c, const char *volume, const char *target,
 		  struct api_error *e) MUST_CHECK;
