@@ -225,7 +225,8 @@ static bool begin_leaving(struct apply *a, struct change *ch, const char *name)
 {
 	struct served *s;
 
-	if (!served_claim(a->c, name, "being deleted", &s, a->e))
+	if (!check_unused(a->c, name, NULL, a->e) ||
+	    !served_claim(a->c, name, "being deleted", &s, a->e))
 		return false;
 	if (leaving_begin(&a->leavings[a->nleavings], ch, s, a->e)) {
 		a->leavings[a->nleavings++].is_step = true;
@@ -254,6 +255,8 @@ static bool take_step(struct apply *a, struct change *ch, const struct plan_step
 	case PLAN_TARGET:
 		if (s->action != PLAN_DELETE)
 			return put_target(a, ch, s->wanted);
+		if (!check_unused(a->c, NULL, s->name, a->e)) /* somebody may have come meanwhile */
+			return false;
 		model_remove_target(&ch->next, s->name);
 		return change_touch(ch, s->name, a->e);
 	case PLAN_PORTAL:
