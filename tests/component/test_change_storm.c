@@ -1,8 +1,11 @@
-/* Everything that changes, in any order, by seeds: LUNs, targets, rules and sessions come and go
- * while five initiators log in, read, write and leave, and disks stand still now and then.
+/* Everything that changes, in any order, by seeds: LUNs, targets, rules and sessions come and go,
+ * units grow, while five initiators log in, read, write and leave, and disks stand still now and
+ * then; in some storms initiators reset units and targets, in some memory is short.
  *
  * Whoever loses a LUN hears so for each of its commands, at once; nothing hangs; and when the disks
  * have let go, every unit is free and every byte is back. */
+#include "backstore/kinds.h"
+#include "tests/component/alloc_fault.h"
 #include "tests/component/change_bed.h"
 
 enum { INIS = 5, DEPTH = 5, TARGETS = 3, VOLUMES = 3, MAX_LUN = 4, STEPS = 160, STORMS = 40 };
@@ -18,6 +21,8 @@ struct storm {
 	struct player p[INIS];
 	uint8_t data[BYTES], back[INIS][DEPTH][BYTES];
 	bool stalled[VOLUMES];
+	bool resets, short_of_memory; /* what else happens in it */
+	unsigned tmfs, faults;
 	unsigned logins, answers, no_lun, unmapped, removed, dropped; /* what has come to pass */
 };
 
@@ -77,6 +82,17 @@ static void submit_some(struct storm *s, struct player *p)
 	}
 }
 
+static void manage_tasks(struct storm *s, struct ini *i)
+{
+	static const enum iscsi_tmf functions[] = {
+		ISCSI_TMF_ABORT_TASK_SET,    ISCSI_TMF_CLEAR_TASK_SET,	  ISCSI_TMF_LU_RESET,
+		ISCSI_TMF_TARGET_WARM_RESET, ISCSI_TMF_TARGET_COLD_RESET,
+	};
+
+	ini_tmf(i, functions[pick(s, ARRAY_SIZE(functions))], pick(s, MAX_LUN), NULL);
+	s->tmfs++;
+}
+
 static void play(struct storm *s, struct player *p)
 {
 	if (p->i.closed || p->i.logged_out || p->i.state == INI_REFUSED)
@@ -85,6 +101,8 @@ static void play(struct storm *s, struct player *p)
 		ini_logout(&p->i);
 	else if (p->i.state == INI_FULL && pick(s, 16) == 0)
 		ini_close(&p->i);
+	else if (p->i.state == INI_FULL && s->resets && pick(s, 6) == 0)
+		manage_tasks(s, &p->i);
 	else if (p->i.state == INI_FULL)
 		submit_some(s, p);
 }
@@ -130,7 +148,7 @@ static void take_a_lun(struct storm *s, unsigned target, unsigned lun)
 				waits |= s->p[k].target == target && s->p[k].c[n].lun == lun &&
 					 is_under_way(&s->p[k].c[n]) && s->p[k].i.state == INI_FULL;
 	}
-	assert_false(waits);
+	assert_true(!waits || s->resets); /* those end what is others' in silence */
 }
 
 static void replace_a_target(struct storm *s, unsigned target)
@@ -164,11 +182,23 @@ static void stall_or_release(struct storm *s, unsigned volume)
 	s->stalled[volume] = !s->stalled[volume];
 }
 
+static void grow(struct storm *s, unsigned volume)
+{
+	struct scsi_lu *lu = s->g.v[volume].lu;
+	struct backstore *bs = scsi_lu_backstore(lu);
+
+	bs_raise_size(bs, bs->size_bytes + 4096 * (1 + pick(s, 4)));
+	scsi_lu_grown(lu);
+}
+
 static void change_something(struct storm *s)
 {
 	unsigned target = pick(s, TARGETS), lun = pick(s, MAX_LUN), volume = pick(s, VOLUMES);
 
-	switch (pick(s, 10)) {
+	switch (pick(s, 11)) {
+	case 10:
+		grow(s, volume);
+		break;
 	case 0:
 		replace_a_target(s, target);
 		break;
@@ -220,6 +250,19 @@ static void end_all(struct storm *s)
 	rig_fini(&s->g);
 }
 
+static void arm(bool before)
+{
+	alloc_fault.armed = before;
+}
+
+/* One of the next allocations fails. */
+static void take_memory(struct storm *s)
+{
+	s->faults += alloc_fault.fired;
+	alloc_fault.fired = false;
+	alloc_fault.fail_at = pick(s, 40);
+}
+
 static void one_storm(struct storm *s, uint64_t seed)
 {
 	struct rig_config cfg = { .seed = seed,
@@ -229,7 +272,12 @@ static void one_storm(struct storm *s, uint64_t seed)
 				  .buffered = seed % 2 };
 	char name[64];
 
+	int keep = rig_hush();
+
 	rig_init(&s->g, &cfg);
+	s->resets = seed % 3 == 1;
+	s->short_of_memory = ALLOC_FAULT && seed % 5 == 4;
+	s->g.around = s->short_of_memory ? arm : NULL;
 	fake_world_knobs(s->g.w)->nap_permille = seed % 4 * 100;
 	for (unsigned k = 0; k < INIS; k++) {
 		snprintf(name, sizeof(name), HOST "%u", k / 2);
@@ -238,16 +286,22 @@ static void one_storm(struct storm *s, uint64_t seed)
 	for (unsigned n = 0; n < STEPS; n++) {
 		for (unsigned k = 0; k < INIS; k++)
 			play(s, &s->p[k]);
+		if (s->short_of_memory && pick(s, 3) == 0)
+			take_memory(s);
 		turns(s, pick(s, 60));
 		change_something(s);
 	}
+	s->g.around = NULL;
+	alloc_fault.fail_at = UINT64_MAX;
 	end_all(s);
+	rig_unhush(keep);
 }
 
 static void nothing_hangs_and_nothing_is_left(void **state)
 {
 	static struct storm s;
 	unsigned answers = 0, no_lun = 0, unmapped = 0, removed = 0, dropped = 0;
+	unsigned tmfs = 0, faults = 0;
 
 	(void)state;
 	for (uint64_t seed = 0; seed < STORMS; seed++) {
@@ -258,13 +312,16 @@ static void nothing_hangs_and_nothing_is_left(void **state)
 		unmapped += s.unmapped;
 		removed += s.removed;
 		dropped += s.dropped;
+		tmfs += s.tmfs;
+		faults += s.faults;
 	}
 	print_message(
 		"%u answers, %u without a unit; %u LUNs and %u targets taken away, %u sessions "
-		"dropped\n",
-		answers, no_lun, unmapped, removed, dropped);
+		"dropped, %u resets, %u allocations failed\n",
+		answers, no_lun, unmapped, removed, dropped, tmfs, faults);
 	assert_true(answers > 100 * STORMS && no_lun > 10 * STORMS);
-	assert_true(unmapped > STORMS && removed > STORMS && dropped > STORMS);
+	assert_true(unmapped > STORMS && removed > STORMS && dropped > STORMS && tmfs > STORMS);
+	assert_true(!ALLOC_FAULT || faults > STORMS);
 }
 
 int main(void)
