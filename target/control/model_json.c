@@ -143,7 +143,7 @@ json_t *model_target_to_json(const struct model_target *t, enum model_json how)
 				set(j, "redirect", redirect_to_json(t)));
 }
 
-static json_t *intent_to_json(const struct model_intent *i)
+json_t *model_intent_to_json(const struct model_intent *i)
 {
 	char id[UUID_TEXT_BYTES];
 	json_t *j;
@@ -173,7 +173,7 @@ static json_t *intent_to_json(const struct model_intent *i)
 LIST(pools, npools, model_pool_to_json(&m->pools[i]))
 LIST(volumes, nvolumes, model_volume_to_json(&m->volumes[i]))
 LIST(targets, ntargets, model_target_to_json(&m->targets[i], how))
-LIST(intents, nintents, intent_to_json(&m->intents[i]))
+LIST(intents, nintents, model_intent_to_json(&m->intents[i]))
 
 json_t *model_to_json(const struct model *m, enum model_json how)
 {

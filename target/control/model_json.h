@@ -29,6 +29,7 @@ json_t *model_volume_to_json(const struct model_volume *v);
 json_t *model_target_to_json(const struct model_target *t, enum model_json how);
 json_t *model_chap_to_json(const struct model_chap *c, enum model_json how); /* none: null */
 json_t *model_rule_to_json(const struct model_rule *r);
+json_t *model_intent_to_json(const struct model_intent *i);
 
 /* -EINVAL (and then @out has nothing): @why says where, what, and the way out. -ENOTSUP: a newer
  * format. A kept document has to have all parts. */

@@ -25,7 +25,7 @@
 
 /* --- checksum ------------------------------------------------------------------------ */
 
-/* How each text begins, as its keys are sorted. */
+/* How each text begins. */
 #define HEAD  "{\n  \"crc32c\": \""
 #define ZEROS "00000000"
 
@@ -144,23 +144,78 @@ static int add_to_text(const char *bytes, size_t len, void *arg)
 	return 0;
 }
 
-int state_text_write(const struct model *m, char **text, size_t *len)
+static bool add_words(struct sink *s, const char *words)
 {
-	json_t *j = model_to_json(m, MODEL_KEPT);
-	struct sink s = { .len = 0 };
-	char crc[CRC_LEN + 1];
-	bool ok;
+	return !add_to_text(words, strlen(words), s);
+}
 
-	ok = j && !json_object_set_new(j, "crc32c", json_string(ZEROS)) &&
-	     !json_dump_callback(j, add_to_text, &s, JSON_INDENT(2) | JSON_SORT_KEYS) &&
-	     !add_to_text("\n", 1, &s);
+/* @j is taken over; NULL: there was no memory. One at a time: a tree of them all would cost more
+ * than all the rest of a change. */
+static bool add_json(struct sink *s, json_t *j)
+{
+	bool ok = j && !json_dump_callback(j, add_to_text, s, JSON_SORT_KEYS | JSON_ENCODE_ANY);
+
 	json_wipe(j);
 	json_decref(j);
-	if (!ok) {
+	return ok;
+}
+
+/* One a line. */
+static bool add_list(struct sink *s, const char *head, const struct model *m, unsigned n,
+		     json_t *(*element)(const struct model *m, unsigned i))
+{
+	bool ok = add_words(s, head);
+
+	for (unsigned i = 0; ok && i < n; i++)
+		ok = add_words(s, i ? ",\n    " : "\n    ") && add_json(s, element(m, i));
+	return ok && add_words(s, n ? "\n  ]" : "]");
+}
+
+static json_t *intent(const struct model *m, unsigned i)
+{
+	return model_intent_to_json(&m->intents[i]);
+}
+
+static json_t *pool(const struct model *m, unsigned i)
+{
+	return model_pool_to_json(&m->pools[i]);
+}
+
+static json_t *portal(const struct model *m, unsigned i)
+{
+	return json_string(m->portals[i]);
+}
+
+static json_t *target(const struct model *m, unsigned i)
+{
+	return model_target_to_json(&m->targets[i], MODEL_KEPT);
+}
+
+/* The document of model_to_json, with its checksum. */
+static bool add_all(struct sink *s, const struct model *m)
+{
+	if (!add_words(s, HEAD ZEROS "\",\n  \"discovery\": {\"chap\": ") ||
+	    !add_json(s, model_chap_to_json(&m->discovery, MODEL_KEPT)) || !add_words(s, "},\n"))
+		return false;
+	if (m->nintents &&
+	    !(add_list(s, "  \"intents\": [", m, m->nintents, intent) && add_words(s, ",\n")))
+		return false;
+	return add_list(s, "  \"pools\": [", m, m->npools, pool) &&
+	       add_list(s, ",\n  \"portals\": [", m, m->nportals, portal) &&
+	       add_list(s, ",\n  \"ringlun\": 1,\n  \"targets\": [", m, m->ntargets, target) &&
+	       add_words(s, "\n}\n");
+}
+
+int state_text_write(const struct model *m, char **text, size_t *len)
+{
+	struct sink s = { .len = 0 };
+	char crc[CRC_LEN + 1];
+
+	static_assert(MODEL_FORMAT == 1, "add_all writes it");
+	if (!add_all(&s, m)) {
 		state_text_free(s.text, s.len);
 		return -ENOMEM;
 	}
-	assert(!memcmp(s.text, HEAD ZEROS, CRC_AT + CRC_LEN));
 	checksum(s.text, s.len, crc);
 	memcpy(s.text + CRC_AT, crc, CRC_LEN);
 	*text = s.text;
