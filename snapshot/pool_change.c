@@ -192,6 +192,7 @@ int vpool_create(struct vpool *p, const struct vpool_spec *spec, struct vpool_vo
 	c.layer.kind = spec->path ? VPOOL_EXTERNAL : p->id.volume_group ? VPOOL_LV : VPOOL_FILE;
 	c.layer.path = strdup(spec->path ? spec->path : "");
 	c.layer.device = strdup("");
+	pool_tidy_wait(p);
 	if (c.layer.path && c.layer.device)
 		rc = claim(p, &c, why, why_cap);
 	else
@@ -298,8 +299,10 @@ int vpool_resize(struct vpool *p, const uint8_t uuid[static 16], uint64_t size_b
 		 size_t why_cap)
 {
 	struct pool_volume *v;
-	int rc = take_turn(p, uuid, &v, why, why_cap);
+	int rc;
 
+	pool_tidy_wait(p);
+	rc = take_turn(p, uuid, &v, why, why_cap);
 	if (rc)
 		return rc;
 	rc = may_change(p, why, why_cap);
@@ -358,8 +361,10 @@ int vpool_delete(struct vpool *p, const uint8_t uuid[static 16],
 		 const struct vpool_progress *progress, char *why, size_t why_cap)
 {
 	struct pool_volume *v;
-	int rc = take_turn(p, uuid, &v, why, why_cap);
+	int rc;
 
+	pool_tidy_wait(p);
+	rc = take_turn(p, uuid, &v, why, why_cap);
 	if (rc)
 		return rc;
 	rc = may_change(p, why, why_cap);

@@ -250,12 +250,23 @@ static uint64_t number_of(const char *tags)
 	return at && sscanf(at, "ringlun.layer.%" SCNu64, &number) == 1 ? number : 0;
 }
 
+/* Not once it may be open, with the size that it has: then the next resize, or start, does it. */
+static bool is_late(struct vpool *p)
+{
+	bool late;
+
+	pthread_mutex_lock(&p->lock);
+	late = p->late;
+	pthread_mutex_unlock(&p->lock);
+	return late;
+}
+
 static void recover_grown(struct vpool *p, struct pool_layer *l, uint64_t has)
 {
 	char why[COMMAND_ERROR_BYTES];
 
-	if (!l->volume || l->volume->flags & VOLUME_DELETING || has <= l->size_bytes ||
-	    has % l->volume->block_bytes)
+	if (is_late(p) || !l->volume || l->volume->flags & VOLUME_DELETING ||
+	    has <= l->size_bytes || has % l->volume->block_bytes)
 		return;
 	if (pool_lv_grow(p, l, &has, why, sizeof(why)) ||
 	    pool_commit_size(p, l->volume, has, why, sizeof(why)))

@@ -27,6 +27,10 @@ struct vpool {
 	struct slog log;
 	struct pool_state state;
 	struct list making; /* not yet in state: their names are taken */
+	/* of a volume group (pool_tidy.c), under lock */
+	bool tidying; /* changes wait until it is over */
+	bool late;    /* the pool has been opened meanwhile */
+	bool closed;  /* the one who tidies frees all */
 };
 
 int pool_identity_read(struct pool_identity *id, struct pool_fs *fs, const char *dir, int *fd,
@@ -84,6 +88,16 @@ int pool_commit_size(struct vpool *p, const struct pool_volume *v, uint64_t size
 /* Ends the deletion that a durable record has begun; @v goes. */
 int pool_delete_rest(struct vpool *p, struct pool_volume *v, const struct vpool_progress *progress,
 		     char *why, size_t why_cap) MUST_CHECK;
+
+/* Ends deletions that a crash has interrupted, of volumes that are logical ones, or of the others.
+ */
+void pool_end_deletions(struct vpool *p, bool logical);
+/* The part of pool_recover that runs lvm2's commands, on a thread of its own: waits a little for
+ * it. */
+int pool_tidy_start(struct vpool *p, char *why, size_t why_cap) MUST_CHECK;
+void pool_tidy_wait(struct vpool *p);
+/* True: it still runs, and frees the pool when it has ended. */
+bool pool_tidy_leave(struct vpool *p);
 
 /* N of a file "N.data", 0 of any other name. */
 uint64_t pool_number_of_file(const char *name);

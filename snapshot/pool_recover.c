@@ -54,7 +54,7 @@ int pool_recover_numbers(struct vpool *p, char *why, size_t why_cap)
 
 /* ── deletions ── */
 
-static void end_deletions(struct vpool *p)
+void pool_end_deletions(struct vpool *p, bool logical)
 {
 	char why[512];
 
@@ -62,7 +62,7 @@ static void end_deletions(struct vpool *p)
 		struct pool_volume *v = list_entry(n, struct pool_volume, link);
 		char name[VPOOL_NAME_BYTES];
 
-		if (!(v->flags & VOLUME_DELETING))
+		if (!(v->flags & VOLUME_DELETING) || (v->top->kind == VPOOL_LV) != logical)
 			continue;
 		memcpy(name, v->name, sizeof(name));
 		if (pool_delete_rest(p, v, NULL, why, sizeof(why)))
@@ -195,16 +195,12 @@ int pool_recover(struct vpool *p, char *why, size_t why_cap)
 {
 	int rc;
 
-	end_deletions(p);
+	pool_end_deletions(p, false);
 	end_resizes(p);
 	rc = remove_orphans(p);
 	if (rc) {
 		snprintf(why, why_cap, "%s cannot be tidied: %s", p->layers, strerror(-rc));
 		return rc;
 	}
-	if (p->id.volume_group && pool_lv_recover(p, why, why_cap))
-		log_warn("%s: its logical volumes could not be looked for: %s; this is tried again "
-			 "at the next start",
-			 p->dir, why);
-	return 0;
+	return p->id.volume_group ? pool_tidy_start(p, why, why_cap) : 0;
 }

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ── opening ── */
@@ -54,6 +55,16 @@ void vpool_free(struct vpool *p)
 	free(p);
 }
 
+static void init_turn(pthread_cond_t *turn)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(turn, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 struct vpool *vpool_new(struct pool_fs *fs, const char *dir, const char *dev)
 {
 	struct vpool *p = calloc(1, sizeof(*p));
@@ -65,7 +76,7 @@ struct vpool *vpool_new(struct pool_fs *fs, const char *dir, const char *dev)
 	p->json_fd = p->log.log_fd = p->log.slot_fd[0] = p->log.slot_fd[1] = -1;
 	pthread_mutex_init(&p->log_lock, NULL);
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->turn, NULL);
+	init_turn(&p->turn);
 	pool_state_init(&p->state);
 	list_init(&p->making);
 	p->dir = strdup(dir);
@@ -151,7 +162,8 @@ int vpool_make(const char *dir, const char *volume_group, char *why, size_t why_
 
 void vpool_close(struct vpool *p)
 {
-	vpool_free(p);
+	if (!pool_tidy_leave(p))
+		vpool_free(p);
 }
 
 const uint8_t *vpool_uuid(const struct vpool *p)

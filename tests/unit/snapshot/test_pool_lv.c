@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static const char script[] =
 	"echo \"${0##*/} $*\" >>$FAKE_LVM/called\n"
 	"case \"$(cat $FAKE_LVM/fails 2>/dev/null)\" in ${0##*/}) "
 	"printf '  Volume group has\\n  insufficient free space\\n' >&2; exit 5;; esac\n"
+	"while [ -e $FAKE_LVM/hangs ]; do sleep 0.02; done\n"
 	"for last; do :; done\n"
 	"get() { want=$1; shift; while [ $# -gt 0 ]; do [ \"$1\" = \"$want\" ] && echo \"$2\"; "
 	"shift; done; }\n"
@@ -273,6 +275,54 @@ static void a_deletion_that_fails_is_tried_again(void **state)
 	vpool_volume_fini(&v);
 }
 
+static void *release_later(void *arg)
+{
+	(void)arg;
+	usleep(200000);
+	run("rm %s/hangs", root);
+	return NULL;
+}
+
+/* The commands wait for a disk that this server serves: it has to serve. */
+static void opening_does_not_wait_for_commands_that_hang(void **state)
+{
+	struct vpool *p = opened();
+	struct vpool_volume v, w;
+	pthread_t releaser;
+
+	(void)state;
+	assert_int_equal(create(p, "db", &v, NULL), 0);
+	vpool_close(p);
+	put_file("hangs", "", 0600);
+	p = opened();
+	assert_int_equal(count(p), 1);
+	assert_int_equal(pthread_create(&releaser, NULL, release_later, NULL), 0);
+	assert_int_equal(create(p, "later", &w, NULL), 0); /* waits */
+	assert_int_equal(access(w.path, F_OK), 0);
+	pthread_join(releaser, NULL);
+	vpool_close(p);
+	vpool_volume_fini(&v);
+	vpool_volume_fini(&w);
+}
+
+static void closing_does_not_wait_either(void **state)
+{
+	struct vpool *p;
+
+	(void)state;
+	put_file("hangs", "", 0600);
+	p = opened();
+	vpool_close(p);
+	assert_int_equal(vpool_open_on(&p, pool_fs_real(), dir, root, 0, why, sizeof(why)), -EBUSY);
+	run("rm %s/hangs", root);
+	for (int tries = 0; vpool_open_on(&p, pool_fs_real(), dir, root, 0, why, sizeof(why));
+	     tries++) { /* until who was left behind lets go of the pool */
+		assert_true(tries < 1000);
+		usleep(10000);
+	}
+	vpool_close(p);
+}
+
 static void a_command_is_no_shell(void **state)
 {
 	const char *const echo[] = { "printf", "%s|", "a b", "$HOME;`id`", "", NULL };
@@ -303,6 +353,8 @@ int main(void)
 		test(what_a_crash_has_left_goes_and_data_stays),
 		test(a_resize_that_was_cut_off_is_completed),
 		test(a_deletion_that_fails_is_tried_again),
+		test(opening_does_not_wait_for_commands_that_hang),
+		test(closing_does_not_wait_either),
 		test(a_command_is_no_shell),
 	};
 
