@@ -1,72 +1,25 @@
-/* Threads and their beginning and end.
+/* Threads and their beginning; server_stop.c has the end.
  *
  *   main ── server_new ────▶ volumes of the command line; then control_new: those of pools
  *        ── server_start ──▶ portals, one thread a reactor ──▶ serving
- *        ── server_stop ───▶ listeners close ──▶ drain on every reactor ──▶ flush of every volume
- *                            ──▶ join
- *
- * Listeners close first: whoever connects then is refused at once and tries another portal, and
- * nobody reaches a reactor that has drained already.
  *
  * Portals are listened to on the first reactor, which places connections (placement.c). */
-#include "target/server.h"
+#include "target/server_priv.h"
 
-#include "backstore/backstore.h"
 #include "backstore/base/log.h"
 #include "backstore/base/signals.h"
-#include "target/iscsi/reactor.h"
 #include "target/limits.h"
-#include "target/placement.h"
-#include "target/portals.h"
-#include "target/volumes.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
-	DRAIN_BOUND_S = 10, /* sessions and disks have that long */
-	STOP_BOUND_S = 25,  /* all of stopping: draining, then flushing */
-	FDS_A_REACTOR = 8,  /* rings, contexts, wake-ups: enough for either engine */
-	FDS_MORE = 16,	    /* now and then one */
-};
-
-struct reactor_thread {
-	struct server *server;
-	unsigned index;
-	pthread_t thread;
-	bool started;
-	struct io *io;
-	struct iscsi_reactor *iscsi;
-	int error; /* of its start */
-	atomic_bool stop;
-	struct io_msg drain_msg, stop_msg;
-};
-
-struct server {
-	struct config cfg_view; /* shallow copy: strings stay the caller's */
-	engine_new_fn *engine_new;
-	struct iscsi_node node;
-	struct volumes volumes;
-	struct portals portals;
-	unsigned nthreads;
-	struct reactor_thread *threads;
-	sem_t event; /* posted by reactors to the main thread */
-	sem_t gate;  /* posted for each reactor when all are open, or one has failed */
-	bool serves; /* set before the gate opens */
-
-	/* of the first reactor */
-	struct placement placement;
-	struct io_msg flush_msg;
-	unsigned flushing;
-	atomic_int flush_error;
+	FDS_A_REACTOR = 8, /* rings, contexts, wake-ups: enough for either engine */
+	FDS_MORE = 16,	   /* now and then one */
 };
 
 /* --- connections -------------------------------------------------------------------------- */
@@ -206,7 +159,7 @@ static int start_threads(struct server *s, char *why, size_t why_cap)
 	return rc;
 }
 
-static void join_threads(struct server *s)
+void server_join(struct server *s)
 {
 	for (unsigned i = 0; i < s->nthreads; i++)
 		if (s->threads[i].started)
@@ -330,7 +283,7 @@ int server_start(struct server *s, char *why, size_t why_cap)
 	if (!rc)
 		rc = start_threads(s, why, why_cap);
 	if (rc)
-		join_threads(s);
+		server_join(s);
 	return rc;
 }
 
@@ -374,132 +327,4 @@ int server_unlisten(struct server *s, const char *text, char *why, size_t why_ca
 const char *server_engine(const struct server *s)
 {
 	return s->threads[0].io->ops->name;
-}
-
-/* --- stop ---------------------------------------------------------------------------------- */
-
-static void drained(struct iscsi_reactor *r)
-{
-	struct server *s = container_of(r->node, struct server, node);
-
-	sem_post(&s->event);
-}
-
-static void drain_here(struct io_msg *m)
-{
-	struct reactor_thread *t = container_of(m, struct reactor_thread, drain_msg);
-
-	iscsi_reactor_drain(t->iscsi, DRAIN_BOUND_S * UINT64_C(1000000000), drained);
-}
-
-static void stop_here(struct io_msg *m)
-{
-	struct reactor_thread *t = container_of(m, struct reactor_thread, stop_msg);
-
-	atomic_store_explicit(&t->stop, true, memory_order_relaxed);
-}
-
-static void flushed(struct bs_req *req, int res)
-{
-	struct volume *v = container_of(req, struct volume, flush);
-	struct server *s = container_of(v->set, struct server, volumes);
-
-	if (res) {
-		log_error("volume %s: the last flush failed: %s; what was not flushed may be lost",
-			  v->name, strerror(-res));
-		atomic_store(&s->flush_error, res);
-	}
-	if (--s->flushing == 0)
-		sem_post(&s->event);
-}
-
-static void flush_all(struct io_msg *m)
-{
-	struct server *s = container_of(m, struct server, flush_msg);
-
-	s->flushing = 1;
-	/* nobody adds or removes any more: control has stopped */
-	list_for_each (l, &s->volumes.all) {
-		struct volume *v = list_entry(l, struct volume, link);
-		struct backstore *bs = scsi_lu_backstore(v->lu);
-
-		if (bs->read_only)
-			continue;
-		v->flush = (struct bs_req){
-			.io = s->threads[0].io,
-			.kind = BS_FLUSH,
-			.done = flushed,
-		};
-		s->flushing++;
-		bs_submit(bs, &v->flush);
-	}
-	if (--s->flushing == 0)
-		sem_post(&s->event);
-}
-
-/* @count events, or -ETIMEDOUT. */
-static int await(struct server *s, unsigned count, const struct timespec *until)
-{
-	while (count)
-		if (!sem_clockwait(&s->event, CLOCK_MONOTONIC, until))
-			count--;
-		else if (errno != EINTR)
-			return -errno;
-	return 0;
-}
-
-/* What a stuck disk still holds after draining: memory that must not be freed. */
-static unsigned zombies(const struct server *s)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < s->nthreads; i++)
-		n += s->threads[i].iscsi->nzombies;
-	return n;
-}
-
-static int drain(struct server *s, const struct timespec *until)
-{
-	int rc;
-
-	portals_stop(&s->portals, s->threads[0].io, &s->event);
-	rc = await(s, 1, until);
-	if (rc)
-		return rc;
-	for (unsigned i = 0; i < s->nthreads; i++) {
-		s->threads[i].drain_msg.run = drain_here;
-		io_post(s->threads[i].io, &s->threads[i].drain_msg);
-	}
-	return await(s, s->nthreads, until);
-}
-
-int server_stop(struct server *s)
-{
-	struct timespec until;
-	int rc;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += STOP_BOUND_S;
-	log_info("stopping: asking sessions to log out");
-	rc = drain(s, &until);
-	if (!rc) {
-		s->flush_msg.run = flush_all;
-		io_post(s->threads[0].io, &s->flush_msg);
-		rc = await(s, 1, &until);
-	}
-	if (!rc && zombies(s))
-		rc = -ETIMEDOUT;
-	if (rc) {
-		log_error("stopping: a disk did not answer within %d s; what was not flushed may "
-			  "be lost",
-			  STOP_BOUND_S);
-		return rc;
-	}
-	iscsi_node_run(&s->node, false);
-	for (unsigned i = 0; i < s->nthreads; i++) {
-		s->threads[i].stop_msg.run = stop_here;
-		io_post(s->threads[i].io, &s->threads[i].stop_msg);
-	}
-	join_threads(s);
-	return atomic_load(&s->flush_error) ? -EIO : 0;
 }
