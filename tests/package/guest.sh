@@ -3,7 +3,7 @@
 # initiator logs in to what it serves.
 . "$(dirname "$0")/../guest/cases/lib.sh"
 target=iqn.2026-11.io.ringlun:disk1
-disk=
+disk='' fails=0
 box=/mnt/box
 
 boot() {        # the root is the host's, read-only: what is written goes to memory

@@ -194,8 +194,11 @@ static void rows_that_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(quantiles),	   cmocka_unit_test(differences),
-		cmocka_unit_test(strange_answers), cmocka_unit_test(more_buckets_than_we_know),
+		cmocka_unit_test(quantiles),
+		cmocka_unit_test(differences),
+		cmocka_unit_test(begun_anew),
+		cmocka_unit_test(strange_answers),
+		cmocka_unit_test(more_buckets_than_we_know),
 		cmocka_unit_test(rows_that_fit),
 	};
 
