@@ -45,13 +45,14 @@ static bool is_private(const struct shown *s, const struct sockaddr_storage *sa)
 	       sockaddr_is_loopback(sa);
 }
 
-/* A wildcard stands for the address that this peer used. */
+/* A wildcard stands for the address that this peer used, if it is of its family: nobody listens to
+ * IPv4 behind [::] (portals.c). */
 static bool find_portal(const struct shown *s, unsigned i, struct sockaddr_storage *sa)
 {
 	*sa = s->portals[i].addr;
 	if (!sockaddr_is_any(sa))
 		return !is_private(s, sa);
-	if (s->here.ss_family == AF_UNSPEC)
+	if (s->here.ss_family != sa->ss_family)
 		return false;
 	*sa = s->here;
 	sockaddr_set_port(sa, sockaddr_port(&s->portals[i].addr));

@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 
 import ringlun  # noqa: E402
-from api import Api  # noqa: E402
+from api import Api, part  # noqa: E402
 from iscsi_raw import (ASYNC, CHECK_CONDITION, GOOD, LOGOUT_RSP, OPERATIONAL,  # noqa: E402
                        READ_CAPACITY10, SECURITY, TEXT_RSP, TRANSIT, Session)
 from rawtest import INITIATOR, OTHER, Options, RawTest, main  # noqa: E402
@@ -156,6 +156,16 @@ class Access(RawTest):
             self.assertEqual(self.targets(), {"one": [there], "two": [here, there]})
         finally:
             self.api.job("DELETE", "/v1/portals/127.0.0.1:%d" % port)
+
+    def test_c_a_wildcard_is_of_one_family(self):
+        """[::] is no place for who has come by IPv4."""
+        here, port = "127.0.0.1:%d,1" % self.server.port, ringlun.free_port()
+        for any_, told in (("[::]", [here]), ("0.0.0.0", [here, "127.0.0.1:%d,1" % port])):
+            self.api.job("POST", "/v1/portals", {"address": "%s:%d" % (any_, port)})
+            try:
+                self.assertEqual(self.targets(), {"one": told, "two": told})
+            finally:
+                self.api.job("DELETE", "/v1/portals/" + part("%s:%d" % (any_, port)))
 
     # --- redirection --------------------------------------------------------------------------
 
