@@ -2,6 +2,7 @@
 #include "target/control/apply.h"
 
 #include "backstore/base/log.h"
+#include "target/control/model_json.h"
 #include "target/control/portal_ops.h"
 #include "target/control/target_ops.h"
 
@@ -94,11 +95,41 @@ static bool is_pool(const char *dir)
 	return yes;
 }
 
+static bool is_added(const struct apply *a, const char *pool)
+{
+	for (unsigned i = 0; i < a->npools; i++)
+		if (!strcmp(a->pools[i]->name, pool))
+			return true;
+	return false;
+}
+
+/* Who wanted them to go has not been shown them: they were not there to be planned for. */
+static bool check_brought(struct apply *a)
+{
+	EACH_STEP(a, s)
+	{
+		const struct model_volume *v = s->now;
+
+		if (!is_step(s, PLAN_DELETE, PLAN_VOLUME) || !is_added(a, v->pool))
+			continue;
+		api_fail(a->e, 409, "exists",
+			 "pool %s brings volume %s, which the document does not have, and which is "
+			 "not deleted unseen; add it to \"volumes\", or import the pool first "
+			 "(ringlun pool import)",
+			 v->pool, v->name);
+		return false;
+	}
+	return true;
+}
+
 /* What is in a pool that was there is planned for anew. */
 static bool add_pools(struct apply *a)
 {
-	bool any = false;
-
+	a->pools = calloc(count(a, PLAN_CREATE, PLAN_POOL) + 1, sizeof(*a->pools));
+	if (!a->pools) {
+		api_fail_errno(a->e, -ENOMEM, "out of memory");
+		return false;
+	}
 	EACH_STEP(a, s)
 	{
 		const struct model_pool *m = s->wanted;
@@ -107,25 +138,50 @@ static bool add_pools(struct apply *a)
 			continue;
 		if (!served_pool_add(a->c, m, is_pool(m->path), a->e))
 			return false;
+		a->pools[a->npools++] = m;
 		step_done(a, s);
-		any = true;
 	}
-	return !any || (apply_plan_again(a) && apply_check(a));
+	return !a->npools || (apply_plan_again(a) && check_brought(a) && apply_check(a));
+}
+
+static void undo_pools(struct apply *a)
+{
+	struct api_error e;
+
+	while (a->npools) {
+		const char *name = a->pools[--a->npools]->name;
+
+		if (!served_pool_remove(a->c, name, &e))
+			log_error("pool %s, which a document has added in vain, stays: %s", name,
+				  e.message);
+	}
 }
 
 static bool listen_to_new(struct apply *a)
 {
 	EACH_STEP(a, s)
-	if (is_step(s, PLAN_CREATE, PLAN_PORTAL) && !portal_listen(a->c, s->name, a->e))
-		return false;
+	if (is_step(s, PLAN_CREATE, PLAN_PORTAL)) {
+		if (!portal_listen(a->c, s->name, a->e))
+			return false;
+		a->nlistening++;
+	}
 	return true;
 }
 
-/* Those that were listened to, of all or of a part of them. */
-static void unlisten(struct apply *a, enum plan_action action)
+/* But for those that somebody else listens at. */
+static void unlisten_new(struct apply *a)
 {
 	EACH_STEP(a, s)
-	if (is_step(s, action, PLAN_PORTAL))
+	if (a->nlistening && is_step(s, PLAN_CREATE, PLAN_PORTAL)) {
+		portal_unlisten(a->c, s->name);
+		a->nlistening--;
+	}
+}
+
+static void unlisten_gone(struct apply *a)
+{
+	EACH_STEP(a, s)
+	if (is_step(s, PLAN_DELETE, PLAN_PORTAL))
 		portal_unlisten(a->c, s->name);
 }
 
@@ -199,9 +255,68 @@ static bool make_data(struct apply *a)
 	return true;
 }
 
-/* --- the rest
- * -------------------------------------------------------------------------------------------------
- */
+/* --- what others do meanwhile --------------------------------------------------------------- */
+
+/* Both are let go. */
+static bool same_json(json_t *one, json_t *other)
+{
+	bool same = one && other && json_equal(one, other);
+
+	json_wipe(one); /* secrets, too */
+	json_wipe(other);
+	json_decref(one);
+	json_decref(other);
+	return same;
+}
+
+static bool same_target(const struct model_target *one, const struct model_target *other)
+{
+	if (!one || !other)
+		return one == other;
+	return same_json(model_target_to_json(one, MODEL_KEPT),
+			 model_target_to_json(other, MODEL_KEPT));
+}
+
+/* With change: what the step changes is still as it was when that was planned. */
+static bool is_fresh(struct apply *a, const struct plan_step *s)
+{
+	const struct model *m = &a->c->model;
+
+	if (s->kind == PLAN_TARGET)
+		return same_target(s->now, model_find_target(m, s->name));
+	return s->kind != PLAN_DISCOVERY ||
+	       same_json(model_chap_to_json(&a->now.discovery, MODEL_KEPT),
+			 model_chap_to_json(&m->discovery, MODEL_KEPT));
+}
+
+static bool check_fresh(struct apply *a)
+{
+	EACH_STEP(a, s)
+	{
+		if (is_fresh(a, s))
+			continue;
+		api_fail(a->e, 409, "in_use",
+			 "%s%s was changed by somebody else meanwhile, and nothing of the document "
+			 "was done; see what it would do now (--dry-run), and apply it again",
+			 s->kind == PLAN_TARGET ? "target " : "discovery", s->name);
+		return false;
+	}
+	return true;
+}
+
+static bool check_same_volume(struct apply *a, const struct served *s,
+			      const struct model_volume *now)
+{
+	if (!memcmp(s->v.uuid, now->id, sizeof(now->id)))
+		return true;
+	api_fail(a->e, 409, "in_use",
+		 "volume %s is another one than when this was planned; see what the document would "
+		 "do now (--dry-run), and apply it again",
+		 now->name);
+	return false;
+}
+
+/* --- the rest ------------------------------------------------------------------------------- */
 
 static bool put_target(struct apply *a, struct change *ch, const struct model_target *wanted)
 {
@@ -221,14 +336,15 @@ static bool put_target(struct apply *a, struct change *ch, const struct model_ta
 	return false;
 }
 
-static bool begin_leaving(struct apply *a, struct change *ch, const char *name)
+static bool begin_leaving(struct apply *a, struct change *ch, const struct model_volume *now)
 {
 	struct served *s;
 
-	if (!check_unused(a->c, name, NULL, a->e) ||
-	    !served_claim(a->c, name, "being deleted", &s, a->e))
+	if (!check_unused(a->c, now->name, NULL, a->e) ||
+	    !served_claim(a->c, now->name, "being deleted", &s, a->e))
 		return false;
-	if (leaving_begin(&a->leavings[a->nleavings], ch, s, a->e)) {
+	if (check_same_volume(a, s, now) &&
+	    leaving_begin(&a->leavings[a->nleavings], ch, s, a->e)) {
 		a->leavings[a->nleavings++].is_step = true;
 		return true;
 	}
@@ -246,6 +362,7 @@ static bool set_discovery(struct apply *a, struct change *ch, const struct model
 	}
 	model_chap_fini(&ch->next.discovery);
 	ch->next.discovery = copy;
+	ch->discovery = true;
 	return true;
 }
 
@@ -265,7 +382,7 @@ static bool take_step(struct apply *a, struct change *ch, const struct plan_step
 	case PLAN_DISCOVERY:
 		return set_discovery(a, ch, s->wanted);
 	case PLAN_VOLUME:
-		return s->action != PLAN_DELETE || begin_leaving(a, ch, s->name);
+		return s->action != PLAN_DELETE || begin_leaving(a, ch, s->now);
 	case PLAN_POOL:
 		return true; /* before and after */
 	}
@@ -276,7 +393,7 @@ static bool take_step(struct apply *a, struct change *ch, const struct plan_step
 static bool change_all(struct apply *a)
 {
 	struct change ch;
-	bool done = true;
+	bool done;
 
 	a->leavings = calloc(count(a, PLAN_DELETE, PLAN_VOLUME) + 1, sizeof(*a->leavings));
 	if (!a->leavings) {
@@ -285,6 +402,7 @@ static bool change_all(struct apply *a)
 	}
 	if (!change_begin(&ch, a->c, a->e))
 		return false;
+	done = check_fresh(a);
 	for (unsigned i = 0; i < a->nmakings && done; i++)
 		done = making_finish(&a->makings[i], &ch, a->e);
 	EACH_STEP(a, s)
@@ -292,8 +410,6 @@ static bool change_all(struct apply *a)
 	done = done && change_commit(&ch, a->e);
 	for (unsigned i = 0; i < a->nleavings && !done; i++)
 		leaving_undo(&a->leavings[i]);
-	if (done && count(a, PLAN_CHANGE, PLAN_DISCOVERY))
-		done = shown_sync_discovery(a->c, a->e);
 	change_end(&ch);
 	return done;
 }
@@ -365,19 +481,15 @@ bool apply_run(struct apply *a)
 
 	if (!a->plan.n)
 		return true;
-	if (!add_pools(a))
-		return false;
-	if (!listen_to_new(a)) {
-		unlisten(a, PLAN_CREATE);
-		return false;
-	}
-	done = begin_makings(a) && make_data(a) && change_all(a);
+	done = add_pools(a) && listen_to_new(a) && begin_makings(a) && make_data(a) &&
+	       change_all(a);
 	if (!done) {
 		undo_makings(a);
-		unlisten(a, PLAN_CREATE);
+		unlisten_new(a);
+		undo_pools(a);
 		return false;
 	}
 	end_makings(a);
-	unlisten(a, PLAN_DELETE);
+	unlisten_gone(a);
 	return delete_data(a) && remove_pools(a);
 }

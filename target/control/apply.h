@@ -7,7 +7,9 @@
  *     the data of those that go
  *   change: the last intents
  *
- * Where something fails before the second change, what was made is taken back. */
+ * Where something fails before the second change, what was made is taken back. Where another call
+ * has changed meanwhile what a step changes, that is a failure, too: the document was planned, and
+ * what it leaves out filled in, by what was there. */
 #pragma once
 
 #include "target/control/op.h"
@@ -23,6 +25,9 @@ struct apply {
 	unsigned nmakings;
 	struct leaving *leavings;
 	unsigned nleavings;
+	unsigned nlistening;		 /* of the portals that are new, the first ones */
+	const struct model_pool **pools; /* that were added, of wanted */
+	unsigned npools;
 	unsigned ndone;
 	struct api_error *e;
 };

@@ -92,7 +92,7 @@ static bool sync_touched(struct change *ch, struct api_error *e)
 	for (unsigned i = 0; i < ch->ntouched; i++)
 		if (!shown_sync(ch->c, ch->touched[i], e))
 			return false;
-	return true;
+	return !ch->discovery || shown_sync_discovery(ch->c, e);
 }
 
 bool change_commit(struct change *ch, struct api_error *e)

@@ -8,6 +8,7 @@ struct change {
 	struct model next; /* a copy of the model, to be changed */
 	char **touched;	   /* names of targets that the node is to look at again */
 	unsigned ntouched;
+	bool discovery; /* it is to look at that again, too */
 };
 
 /* Takes the lock. False, with @e: changes are refused, or there is no memory; nothing is held. */

@@ -64,7 +64,9 @@ static void op_main(struct job *job, void *arg)
 		done = op->run(op);
 	else
 		api_fail(&op->error, 503, "failed", "%s", op->c->refusal);
-	if (!done && !op->error.status) /* an operation that fails has to say why */
+	if (done)
+		op->error.status = 0; /* of what was tried on the way */
+	else if (!op->error.status)   /* an operation that fails has to say why */
 		api_fail(&op->error, 500, "failed", "it failed, and nobody knows why");
 	job_end(job, done ? op->result : NULL, &op->error);
 }

@@ -179,7 +179,8 @@ static bool run_discovery(struct op *op)
 		done = set_chap(op, &ch.next.discovery);
 	else
 		model_chap_fini(&ch.next.discovery);
-	done = done && change_commit(&ch, &op->error) && shown_sync_discovery(op->c, &op->error);
+	ch.discovery = true;
+	done = done && change_commit(&ch, &op->error);
 	change_end(&ch);
 	if (done)
 		op->result = discovery_to_json(op->c);

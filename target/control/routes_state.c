@@ -157,6 +157,7 @@ void apply_fini(struct apply *a)
 	plan_fini(&a->plan);
 	model_fini(&a->now);
 	model_fini(&a->wanted);
+	free(a->pools);
 	free(a->makings);
 	free(a->leavings);
 }

@@ -233,10 +233,12 @@ static bool check_logged_out(struct control *c, const struct served *s, struct a
 	char *end;
 	size_t at;
 
+	if (!s->open)
+		return true;
 	pthread_mutex_lock(&c->change);
 	is_unused = check_unused(c, s->v.name, NULL, e);
 	pthread_mutex_unlock(&c->change);
-	if (!s->open || is_unused)
+	if (is_unused)
 		return true;
 	end = strchr(e->message, ';');
 	at = end ? (size_t)(end - e->message) : strlen(e->message);
