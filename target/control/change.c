@@ -21,6 +21,34 @@ static bool no_memory(struct api_error *e)
 	return false;
 }
 
+/* Nobody has it, and its pool would know: what could not be written when its job ended. */
+static bool is_stale(struct control *c, const struct model_intent *in)
+{
+	const struct served_pool *p = served_pool_find(c, in->pool);
+
+	if (!p || !p->vp)
+		return false;
+	list_for_each (l, &c->served)
+		if (!memcmp(list_entry(l, struct served, link)->v.uuid, in->id, sizeof(in->id)))
+			return false;
+	return true;
+}
+
+static void forget_stale(struct change *ch)
+{
+	struct model *m = &ch->next;
+	unsigned kept = 0;
+
+	pthread_mutex_lock(&ch->c->lock);
+	for (unsigned i = 0; i < m->nintents; i++)
+		if (is_stale(ch->c, &m->intents[i]))
+			model_intent_fini(&m->intents[i]);
+		else
+			m->intents[kept++] = m->intents[i];
+	m->nintents = kept;
+	pthread_mutex_unlock(&ch->c->lock);
+}
+
 bool change_begin(struct change *ch, struct control *c, struct api_error *e)
 {
 	*ch = (struct change){ .c = c };
@@ -29,8 +57,10 @@ bool change_begin(struct change *ch, struct control *c, struct api_error *e)
 		return false;
 	}
 	pthread_mutex_lock(&c->change);
-	if (!model_copy(&ch->next, &c->model))
+	if (!model_copy(&ch->next, &c->model)) {
+		forget_stale(ch);
 		return true;
+	}
 	pthread_mutex_unlock(&c->change);
 	return no_memory(e);
 }

@@ -87,6 +87,12 @@ struct served *served_new(struct served_pool *p, struct vpool_volume *v);
 void served_free(struct served *s);
 /* With lock. By name or UUID; NULL: there is none. */
 struct served *served_find(struct control *c, const char *name);
+/* With lock. One before it in the list of its name or its id, or whose name is its id or the other
+ * way round: it is the one that is found by them, and is shown. NULL: none. */
+const struct served *served_twin(struct control *c, const struct served *s);
+/* With lock. What targets say of its name is said of it. */
+bool served_owns_name(struct control *c, const struct served *s);
+bool served_check_twin(struct control *c, const struct served *s, struct api_error *e) MUST_CHECK;
 /* Nobody else works on it until served_release. False, with @e: there is none, it is the command
  * line's, or busy. */
 bool served_claim(struct control *c, const char *name, const char *what, struct served **out,

@@ -14,14 +14,6 @@ struct users {
 	unsigned n;
 };
 
-static bool shows(const struct model_target *t, const char *volume)
-{
-	for (unsigned i = 0; i < t->nluns; i++)
-		if (!strcmp(t->luns[i].volume, volume))
-			return true;
-	return false;
-}
-
 static void note(struct users *u, const struct iscsi_session_info *s)
 {
 	size_t len = strlen(u->text);
@@ -41,7 +33,7 @@ static void find_users(const struct control *c, const char *volume, const char *
 		if (all[i].discovery || (target && strcasecmp(all[i].target, target) != 0))
 			continue;
 		t = model_find_target(&c->model, all[i].target);
-		if (!volume || (t && shows(t, volume)))
+		if (!volume || (t && model_shows(t, volume)))
 			note(u, &all[i]);
 	}
 }

@@ -283,6 +283,14 @@ struct model_lun *model_find_lun(const struct model_target *t, unsigned lun)
 	return NULL;
 }
 
+bool model_shows(const struct model_target *t, const char *volume)
+{
+	for (unsigned i = 0; i < t->nluns; i++)
+		if (!strcmp(t->luns[i].volume, volume))
+			return true;
+	return false;
+}
+
 static bool texts_are_same(const char *a, const char *b)
 {
 	return a && b ? !strcasecmp(a, b) : a == b;

@@ -130,6 +130,7 @@ struct model_target *model_find_target(const struct model *m, const char *name);
 struct model_volume *model_find_volume(const struct model *m, const char *name);
 struct model_pool *model_find_pool(const struct model *m, const char *name);
 struct model_lun *model_find_lun(const struct model_target *t, unsigned lun);
+bool model_shows(const struct model_target *t, const char *volume);
 bool model_rule_is_same(const struct model_rule *a, const struct model_rule *b);
 
 /* The target is taken over (put in the place of one of its name); on failure it stays the

@@ -43,6 +43,26 @@ static void model_remove_pool(struct model *m, const char *name)
 	m->npools = kept;
 }
 
+/* What a crash has interrupted there is not gone on with when the pool comes back: it may be
+ * another by then, or a copy that was kept, and who imports it wants what is in it. */
+static void forget_intents(struct model *m, const char *pool)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < m->nintents; i++) {
+		struct model_intent *in = &m->intents[i];
+
+		if (strcmp(in->pool, pool) != 0) {
+			m->intents[kept++] = *in;
+			continue;
+		}
+		log_warn("volume %s of pool %s was being %s, which is not ended any more",
+			 in->volume, pool, in->is_delete ? "deleted" : "made");
+		model_intent_fini(in);
+	}
+	m->nintents = kept;
+}
+
 /* --- adding --------------------------------------------------------------------------------- */
 
 static bool check_new(struct control *c, const struct model_pool *m, struct api_error *e)
@@ -93,6 +113,21 @@ static void close_pool(struct control *c, struct served_pool *p, struct list *vo
 	served_pool_free(p);
 }
 
+/* With lock. Targets may have waited for it, as it could not be opened at the start. */
+static bool touch_waiting(struct change *ch, const struct served_pool *p, struct api_error *e)
+{
+	bool done = true;
+
+	list_for_each (l, &ch->c->served) {
+		const struct served *s = list_entry(l, struct served, link);
+
+		for (unsigned i = 0; s->pool == p && done && i < ch->next.ntargets; i++)
+			if (model_shows(&ch->next.targets[i], s->v.name))
+				done = change_touch(ch, ch->next.targets[i].name, e);
+	}
+	return done;
+}
+
 static bool keep(struct control *c, const struct served_pool *p, struct api_error *e)
 {
 	struct change ch;
@@ -100,7 +135,10 @@ static bool keep(struct control *c, const struct served_pool *p, struct api_erro
 
 	if (!change_begin(&ch, c, e))
 		return false;
-	done = model_add_pool(&ch, p, e) && change_commit(&ch, e);
+	pthread_mutex_lock(&c->lock);
+	done = touch_waiting(&ch, p, e);
+	pthread_mutex_unlock(&c->lock);
+	done = done && model_add_pool(&ch, p, e) && change_commit(&ch, e);
 	change_end(&ch);
 	return done;
 }
@@ -251,8 +289,9 @@ static bool hide_volumes(struct change *ch, const struct served_pool *p, struct 
 	list_for_each (l, &ch->c->served) {
 		const struct served *s = list_entry(l, struct served, link);
 
-		if (s->pool == p && (!check_unused(ch->c, s->v.name, NULL, e) ||
-				     !exposure_remove(ch, s->v.name, NULL, false, &nremoved, e)))
+		if (s->pool == p && served_owns_name(ch->c, s) &&
+		    (!check_unused(ch->c, s->v.name, NULL, e) ||
+		     !exposure_remove(ch, s->v.name, NULL, false, &nremoved, e)))
 			return false;
 	}
 	return true;
@@ -298,6 +337,7 @@ bool served_pool_remove(struct control *c, const char *name, struct api_error *e
 	p = unlink_unused(&ch, name, &volumes, e);
 	if (p) {
 		model_remove_pool(&ch.next, p->name);
+		forget_intents(&ch.next, p->name);
 		done = change_commit(&ch, e);
 	}
 	if (p && !done) {

@@ -133,24 +133,11 @@ static int list_volumes(struct served_pool *p, struct list *out)
 	return rc;
 }
 
-/* With lock. Another volume that has its name or its identity. */
-static const struct served *twin_of(struct control *c, const struct served *s)
-{
-	list_for_each (l, &c->served) {
-		const struct served *other = list_entry(l, struct served, link);
-
-		if (!strcmp(other->v.name, s->v.name) ||
-		    !memcmp(other->v.uuid, s->v.uuid, sizeof(s->v.uuid)))
-			return other;
-	}
-	return NULL;
-}
-
 static void name_twin(const struct served *s, const struct served *twin, char *why, size_t why_cap)
 {
 	snprintf(why, why_cap,
 		 "there is a volume of %s already, %s, %s%s; two would be taken for one",
-		 strcmp(s->v.name, twin->v.name) ? "its identity" : "its name", twin->v.name,
+		 strcmp(s->v.name, twin->v.name) ? "its id" : "its name", twin->v.name,
 		 twin->pool ? "in pool " : "of the command line",
 		 twin->pool ? twin->pool->name : "");
 }
@@ -164,7 +151,7 @@ static bool mark_twins(struct control *c, struct served_pool *p, struct list *vo
 
 	list_for_each (l, volumes) {
 		struct served *s = list_entry(l, struct served, link);
-		const struct served *twin = twin_of(c, s);
+		const struct served *twin = served_twin(c, s);
 
 		if (!twin)
 			continue;

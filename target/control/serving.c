@@ -55,6 +55,61 @@ struct served *served_find(struct control *c, const char *name)
 	return by_id;
 }
 
+static bool is_name_of(const char *name, const uint8_t id[static UUID_BYTES])
+{
+	uint8_t uuid[UUID_BYTES];
+
+	return !uuid_parse(name, uuid) && !memcmp(uuid, id, sizeof(uuid));
+}
+
+const struct served *served_twin(struct control *c, const struct served *s)
+{
+	uint8_t uuid[UUID_BYTES];
+	bool is_uuid = !uuid_parse(s->v.name, uuid);
+
+	list_for_each (l, &c->served) {
+		const struct served *other = list_entry(l, struct served, link);
+
+		if (other == s)
+			return NULL;
+		if (!strcmp(other->v.name, s->v.name) ||
+		    !memcmp(other->v.uuid, s->v.uuid, sizeof(s->v.uuid)) ||
+		    is_name_of(other->v.name, s->v.uuid) ||
+		    (is_uuid && !memcmp(uuid, other->v.uuid, sizeof(uuid))))
+			return other;
+	}
+	return NULL;
+}
+
+bool served_owns_name(struct control *c, const struct served *s)
+{
+	list_for_each (l, &c->served) {
+		const struct served *other = list_entry(l, struct served, link);
+
+		if (!strcmp(other->v.name, s->v.name))
+			return other == s;
+	}
+	return false;
+}
+
+bool served_check_twin(struct control *c, const struct served *s, struct api_error *e)
+{
+	const struct served *twin;
+
+	pthread_mutex_lock(&c->lock);
+	twin = served_twin(c, s);
+	if (twin)
+		api_fail(e, 409, "exists",
+			 "volume %s of pool %s would be taken for volume %s, %s%s, by its name or "
+			 "its id; delete one of them, or take one's pool away (ringlun pool "
+			 "remove)",
+			 s->v.name, s->pool->name, twin->v.name,
+			 twin->pool ? "of pool " : "of the command line",
+			 twin->pool ? twin->pool->name : "");
+	pthread_mutex_unlock(&c->lock);
+	return !twin;
+}
+
 static bool check_claim(const struct served *s, const char *name, struct api_error *e)
 {
 	if (!s)

@@ -288,18 +288,10 @@ bool shown_sync(struct control *c, const char *target, struct api_error *e)
 	return set_policy(c, s, t, e) && unmap(c, s, t, e) && map(c, s, t, e);
 }
 
-static bool names(const struct model_target *t, const char *volume)
-{
-	for (unsigned i = 0; i < t->nluns; i++)
-		if (!strcmp(t->luns[i].volume, volume))
-			return true;
-	return false;
-}
-
 bool shown_sync_volume(struct control *c, const char *volume, struct api_error *e)
 {
 	for (unsigned i = 0; i < c->model.ntargets; i++)
-		if (names(&c->model.targets[i], volume) &&
+		if (model_shows(&c->model.targets[i], volume) &&
 		    !shown_sync(c, c->model.targets[i].name, e))
 			return false;
 	return true;

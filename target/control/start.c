@@ -78,6 +78,27 @@ static int serve_pool(struct control *c, const struct model_pool *m)
 	return -ENOMEM;
 }
 
+/* A name that two pools have is that of the first one's volume, and the other's is in error. A pool
+ * that is away is the last one from the next change on: whoever has made a volume of that name
+ * meanwhile keeps it when the pool is back. */
+static void put_absent_last(struct control *c)
+{
+	struct model_pool absent;
+	unsigned n = c->model.npools;
+
+	for (unsigned left = n, i = 0; left; left--) {
+		const struct served_pool *p = served_pool_find(c, c->model.pools[i].name);
+
+		if (p && p->vp) {
+			i++;
+			continue;
+		}
+		absent = c->model.pools[i];
+		memmove(&c->model.pools[i], &c->model.pools[i + 1], (n - 1 - i) * sizeof(absent));
+		c->model.pools[n - 1] = absent;
+	}
+}
+
 /* --- intents -------------------------------------------------------------------------------- */
 
 static struct served *find_of(struct control *c, const struct model_intent *in)
@@ -210,6 +231,7 @@ int start_serving(struct control *c, char *why, size_t why_cap)
 		rc = serve_pool(c, &c->model.pools[i]);
 	if (rc)
 		return rc;
+	put_absent_last(c);
 	end_intents(c);
 	say_missing(c);
 	return show_all(c, why, why_cap);

@@ -137,10 +137,12 @@ static int fill(struct model_volume *out, const struct served *s)
 	return out->name && out->pool && (out->path || s->v.kind != VPOOL_EXTERNAL) ? 0 : -ENOMEM;
 }
 
-/* With lock. Those that are about to be or not to be are jobs' affair. */
-static bool is_lasting(const struct served *s)
+/* With lock. Those that are about to be or not to be are jobs' affair; and of two of a name a
+ * document can have one only. */
+static bool is_lasting(struct control *c, const struct served *s)
 {
-	return s->pool && s->state != SERVED_CREATING && s->state != SERVED_DELETING;
+	return s->pool && s->state != SERVED_CREATING && s->state != SERVED_DELETING &&
+	       (s->state != SERVED_ERROR || served_owns_name(c, s));
 }
 
 int view_add_volumes(struct control *c, struct model *m)
@@ -150,7 +152,7 @@ int view_add_volumes(struct control *c, struct model *m)
 
 	pthread_mutex_lock(&c->lock);
 	list_for_each (l, &c->served)
-		n += is_lasting(list_entry(l, struct served, link));
+		n += is_lasting(c, list_entry(l, struct served, link));
 	m->volumes = calloc(n + 1, sizeof(*m->volumes));
 	if (!m->volumes)
 		rc = -ENOMEM;
@@ -158,7 +160,7 @@ int view_add_volumes(struct control *c, struct model *m)
 	list_for_each (l, &c->served) {
 		const struct served *s = list_entry(l, struct served, link);
 
-		if (rc || !is_lasting(s))
+		if (rc || !is_lasting(c, s))
 			continue;
 		rc = fill(&m->volumes[m->nvolumes++], s);
 	}

@@ -12,6 +12,27 @@
 
 /* --- create --------------------------------------------------------------------------------- */
 
+/* A target shows one of this name that is not there, as its pool could not be opened. */
+static bool check_not_awaited(struct change *ch, const char *name, struct api_error *e)
+{
+	const struct served *s;
+
+	pthread_mutex_lock(&ch->c->lock);
+	s = served_find(ch->c, name);
+	pthread_mutex_unlock(&ch->c->lock);
+	for (unsigned i = 0; !s && i < ch->next.ntargets; i++) {
+		if (!model_shows(&ch->next.targets[i], name))
+			continue;
+		api_fail(e, 409, "exists",
+			 "target %s shows a volume %s that is not there now, as its pool cannot be "
+			 "opened, for one; hosts would find another disk in its place: choose "
+			 "another name, or delete the target (ringlun target delete %s)",
+			 ch->next.targets[i].name, name, ch->next.targets[i].name);
+		return false;
+	}
+	return true;
+}
+
 static bool begin_making(struct making *mk, struct control *c, const struct model_volume *want,
 			 struct served_pool *pool, const struct exposure *x, struct api_error *e)
 {
@@ -20,7 +41,7 @@ static bool begin_making(struct making *mk, struct control *c, const struct mode
 
 	if (!change_begin(&ch, c, e))
 		return false;
-	begun = making_begin(mk, &ch, want, pool, x, e);
+	begun = check_not_awaited(&ch, want->name, e) && making_begin(mk, &ch, want, pool, x, e);
 	kept = begun && change_commit(&ch, e);
 	change_end(&ch);
 	if (begun && !kept)
@@ -74,13 +95,16 @@ static bool begin_leaving(struct leaving *lv, struct control *c, struct served *
 			  struct api_error *e)
 {
 	struct change ch;
-	bool begun, kept;
+	bool begun, kept, is_shown;
 
 	if (!change_begin(&ch, c, e)) {
 		served_release(c, s);
 		return false;
 	}
-	if (!force && !check_unused(c, s->v.name, NULL, e)) {
+	pthread_mutex_lock(&c->lock);
+	is_shown = served_owns_name(c, s);
+	pthread_mutex_unlock(&c->lock);
+	if (!force && is_shown && !check_unused(c, s->v.name, NULL, e)) {
 		change_end(&ch);
 		served_release(c, s);
 		return false;
@@ -248,6 +272,23 @@ static bool check_logged_out(struct control *c, const struct served *s, struct a
 	return false;
 }
 
+/* Of a deletion that failed, or of one that was being made: the next start would end it. */
+static bool forget_intent(struct control *c, const struct served *s, struct api_error *e)
+{
+	struct change ch;
+	unsigned before;
+	bool done = true;
+
+	if (!change_begin(&ch, c, e))
+		return false;
+	before = ch.next.nintents;
+	change_remove_intent(&ch, s->v.uuid);
+	if (ch.next.nintents != before)
+		done = change_commit(&ch, e);
+	change_end(&ch);
+	return done;
+}
+
 bool volume_recover(struct control *c, struct job *job, const char *name, struct api_error *e)
 {
 	struct api_error more;
@@ -256,7 +297,7 @@ bool volume_recover(struct control *c, struct job *job, const char *name, struct
 
 	if (!served_claim(c, name, "being recovered", &s, e))
 		return false;
-	if (!check_logged_out(c, s, e)) {
+	if (!served_check_twin(c, s, e) || !check_logged_out(c, s, e) || !forget_intent(c, s, e)) {
 		served_release(c, s);
 		return false;
 	}
@@ -289,7 +330,8 @@ bool volume_expose(struct control *c, const char *name, const struct exposure *x
 	if (!served_claim(c, name, "being exposed", &s, e))
 		return false;
 	snprintf(own, sizeof(own), TARGET_NAME_PREFIX "%s", s->v.name);
-	done = check_not_given(c, x->target ? x->target : own, e) && change_begin(&ch, c, e);
+	done = served_check_twin(c, s, e) && check_not_given(c, x->target ? x->target : own, e) &&
+	       change_begin(&ch, c, e);
 	if (done) {
 		done = exposure_add(&ch, s->v.name, x->target ? x->target : own, x, e) &&
 		       change_commit(&ch, e);
@@ -322,7 +364,8 @@ bool volume_unexpose(struct control *c, const char *name, const char *target, bo
 
 	if (!served_claim(c, name, "being unexposed", &s, e))
 		return false;
-	done = (!target || check_not_given(c, target, e)) && change_begin(&ch, c, e);
+	done = served_check_twin(c, s, e) && (!target || check_not_given(c, target, e)) &&
+	       change_begin(&ch, c, e);
 	if (done) {
 		done = remove_luns(&ch, s->v.name, target, e) &&
 		       (force || check_unused(c, s->v.name, target, e)) && change_commit(&ch, e);

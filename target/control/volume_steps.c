@@ -79,7 +79,13 @@ static bool check_name(struct control *c, const struct served *s, struct api_err
 			return false;
 		}
 	}
-	return true;
+	if (!served_twin(c, s))
+		return true;
+	api_fail(e, 409, "exists",
+		 "the name of volume %s would be the id of volume %s, or the other way round; "
+		 "choose another",
+		 s->v.name, served_twin(c, s)->v.name);
+	return false;
 }
 
 static bool enlist(struct making *mk, struct api_error *e)
@@ -201,11 +207,23 @@ bool making_data(struct making *mk, struct job *job, struct api_error *e)
 	return make_in_pool(mk, job, e) && served_open(mk->c, mk->s, false, e);
 }
 
+/* Targets may have waited for it: of a volume that was lost. */
+static bool touch_waiting(struct change *ch, const char *volume, struct api_error *e)
+{
+	for (unsigned i = 0; i < ch->next.ntargets; i++)
+		if (model_shows(&ch->next.targets[i], volume) &&
+		    !change_touch(ch, ch->next.targets[i].name, e))
+			return false;
+	return true;
+}
+
 bool making_finish(struct making *mk, struct change *ch, struct api_error *e)
 {
 	struct model_target *t;
 
 	change_remove_intent(ch, mk->s->v.uuid);
+	if (!touch_waiting(ch, mk->s->v.name, e))
+		return false;
 	if (mk->target) {
 		t = change_need_target(ch, mk->target, e);
 		if (!t || !change_add_lun(ch, t, mk->lun, mk->s->v.name, e))
@@ -287,12 +305,16 @@ bool leaving_begin(struct leaving *lv, struct change *ch, struct served *s, stru
 {
 	struct model_intent in = { .is_delete = true, .pool = s->pool->name, .volume = s->v.name };
 	unsigned nremoved = 0;
+	bool is_shown;
 
 	*lv = (struct leaving){ .c = ch->c, .s = s, .was = s->state };
 	snprintf(lv->name, sizeof(lv->name), "%s", s->v.name);
 	memcpy(in.id, s->v.uuid, sizeof(in.id));
 	change_remove_intent(ch, in.id); /* of a deletion that failed */
-	if (!exposure_remove(ch, s->v.name, NULL, true, &nremoved, e) ||
+	pthread_mutex_lock(&ch->c->lock);
+	is_shown = served_owns_name(ch->c, s);
+	pthread_mutex_unlock(&ch->c->lock);
+	if ((is_shown && !exposure_remove(ch, s->v.name, NULL, true, &nremoved, e)) ||
 	    !change_add_intent(ch, &in, e))
 		return false;
 	pthread_mutex_lock(&lv->c->lock);
