@@ -153,6 +153,8 @@ int main(int argc, char **argv)
 	do {
 		rc = sigwait(&set, &sig);
 	} while (rc == EINTR);
+	if (server_has_failed(parts.server))
+		give_up();
 	log_info("got SIG%s", sigabbrev_np(sig));
 	notify_manager("STOPPING=1");
 	rc = stop(&parts);

@@ -59,6 +59,18 @@ static void wait_for(sem_t *sem)
 		; /* interrupted */
 }
 
+/* Nothing of its own can be freed, or told to anybody, any more: disks and the other reactors know
+ * it. So the process ends, as by a kill, which initiators and volumes outlive. */
+static _Noreturn void fail(struct server *s, unsigned index, int rc)
+{
+	log_error("reactor %u: its engine failed: %s; the server ends at once", index,
+		  strerror(-rc));
+	atomic_store(&s->failed, true);
+	kill(getpid(), SIGTERM); /* main waits for it */
+	for (;;)
+		pause();
+}
+
 static void *reactor_main(void *arg)
 {
 	struct reactor_thread *t = arg;
@@ -77,7 +89,7 @@ static void *reactor_main(void *arg)
 		while (!rc && !atomic_load_explicit(&t->stop, memory_order_relaxed))
 			rc = io_turn(t->io, true);
 		if (rc)
-			log_error("reactor %u: its engine failed: %s", t->index, strerror(-rc));
+			fail(s, t->index, rc);
 	}
 	if (t->iscsi)
 		iscsi_reactor_free(t->iscsi);
@@ -296,6 +308,11 @@ void server_say_ready(struct server *s)
 	pthread_mutex_unlock(&s->volumes.lock);
 	log_info("ready: %u volume%s, %u reactor%s (%s)", n, n == 1 ? "" : "s", s->nthreads,
 		 s->nthreads == 1 ? "" : "s", server_engine(s));
+}
+
+bool server_has_failed(const struct server *s)
+{
+	return atomic_load(&s->failed);
 }
 
 const struct config *server_config(const struct server *s)

@@ -24,6 +24,10 @@ int server_start(struct server *s, char *why, size_t why_cap) MUST_CHECK;
 /* Logs that all is ready, which those who started us may wait for. */
 void server_say_ready(struct server *s);
 
+/* A reactor's engine has failed, and has sent SIGTERM to have the process ended: it cannot be
+ * stopped in good order any more. */
+bool server_has_failed(const struct server *s);
+
 /* SIGTERM, SIGINT, and SIGHUP unless that was ignored when we were started (nohup). */
 void server_stop_signals(sigset_t *set);
 

@@ -35,6 +35,7 @@ struct server {
 	sem_t event; /* posted by reactors to the main thread */
 	sem_t gate;  /* posted for each reactor when all are open, or one has failed */
 	bool serves; /* set before the gate opens */
+	atomic_bool failed;
 
 	/* of the first reactor */
 	struct placement placement;
