@@ -376,7 +376,9 @@ static void test_slow_clients(void **state)
 	/* both places were taken; a third waited, and has its turn now */
 	assert_int_equal(call(rig, "GET", "/v1/echo", NULL), 200);
 	/* a call may take longer than a request */
-	ask_gate(silent = (close(silent), client_open(rig->socket)));
+	close(silent);
+	silent = client_open(rig->socket);
+	ask_gate(silent);
 	gate_await(rig, 1);
 	nanosleep(&(struct timespec){ .tv_nsec = 700000000 }, NULL);
 	gate_set(rig, true);
