@@ -2,6 +2,7 @@
 #include "target/control/apply.h"
 
 #include "backstore/base/log.h"
+#include "target/control/directions.h"
 #include "target/control/model_json.h"
 #include "target/control/portal_ops.h"
 #include "target/control/target_ops.h"
@@ -48,6 +49,7 @@ static bool check_step(struct apply *a, const struct plan_step *s)
 	switch (s->kind) {
 	case PLAN_TARGET:
 		return check_not_given(a->c, s->name, a->e) &&
+		       directions_check(&a->wanted, &a->now, s->name, a->e) &&
 		       (s->action != PLAN_DELETE || check_unused(a->c, NULL, s->name, a->e));
 	case PLAN_VOLUME:
 		if (s->action == PLAN_DELETE)
@@ -62,9 +64,10 @@ static bool check_step(struct apply *a, const struct plan_step *s)
 				 other->pool ? other->busy : "on the command line of ringlund");
 		pthread_mutex_unlock(&a->c->lock);
 		return !other;
+	case PLAN_DISCOVERY:
+		return directions_check(&a->wanted, &a->now, NULL, a->e);
 	case PLAN_POOL:
 	case PLAN_PORTAL:
-	case PLAN_DISCOVERY:
 		return true;
 	}
 	return true;

@@ -7,6 +7,7 @@
 #include "target/control/control_priv.h"
 
 #include "backstore/base/log.h"
+#include "target/control/directions.h"
 #include "target/control/model_json.h"
 
 #include <errno.h>
@@ -125,10 +126,22 @@ static bool sync_touched(struct change *ch, struct api_error *e)
 	return !ch->discovery || shown_sync_discovery(ch->c, e);
 }
 
+static bool check_directions(const struct change *ch, struct api_error *e)
+{
+	const struct model *now = &ch->c->model;
+
+	for (unsigned i = 0; i < ch->ntouched; i++)
+		if (!directions_check(&ch->next, now, ch->touched[i], e))
+			return false;
+	return !ch->discovery || directions_check(&ch->next, now, NULL, e);
+}
+
 bool change_commit(struct change *ch, struct api_error *e)
 {
 	struct api_error more;
 
+	if (!check_directions(ch, e))
+		return false;
 	if (!store_and_swap(ch, e))
 		return false;
 	if (sync_touched(ch, e))
