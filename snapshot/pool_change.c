@@ -100,6 +100,10 @@ static int claim(struct vpool *p, struct claim *c, char *why, size_t why_cap)
 	pthread_mutex_lock(&p->log_lock); /* for the number: a checkpoint reads it */
 	pthread_mutex_lock(&p->lock);
 	rc = slog_may_write(&p->log, why, why_cap);
+	if (!rc && p->state.next >= INT64_MAX)
+		rc = why_say(why, why_cap, -EOVERFLOW,
+			     "the pool %s has used up its layer numbers; make another pool",
+			     p->dir);
 	if (!rc)
 		rc = check_free(p, c, why, why_cap);
 	if (!rc) {
@@ -128,7 +132,9 @@ static unsigned flags_of(const struct vpool_spec *spec)
 	       (spec->preallocate ? VOLUME_PREALLOCATED : 0);
 }
 
-static int commit_create(struct vpool *p, struct claim *c, char *why, size_t why_cap)
+/* @out first: after the record nothing may fail any more. */
+static int commit_create(struct vpool *p, struct claim *c, struct vpool_volume *out, char *why,
+			 size_t why_cap)
 {
 	struct pool_volume v = { .top = &c->layer,
 				 .size_bytes = c->layer.size_bytes,
@@ -141,38 +147,27 @@ static int commit_create(struct vpool *p, struct claim *c, char *why, size_t why
 
 	memcpy(v.uuid, c->uuid, sizeof(v.uuid));
 	strcpy(v.name, c->spec->name);
+	if (pool_copy_volume(p, &v, out))
+		return why_say(why, why_cap, -ENOMEM, "out of memory");
 	record_begin(&r);
 	record_add(&r, &op);
 	op = pool_op_of_volume(&v);
 	record_add(&r, &op);
 	rc = pool_commit(p, &r, why, why_cap);
 	record_fini(&r);
+	if (rc)
+		vpool_volume_fini(out);
 	return rc;
 }
 
-static int copy_new(struct vpool *p, const struct claim *c, struct vpool_volume *out, char *why,
-		    size_t why_cap)
-{
-	const struct pool_volume *v;
-	int rc;
-
-	pthread_mutex_lock(&p->lock);
-	v = pool_state_find_uuid(&p->state, c->uuid);
-	rc = v ? pool_copy_volume(p, v, out) : -ENOENT;
-	pthread_mutex_unlock(&p->lock);
-	return rc ? why_say(why, why_cap, rc, "%s was made, and then: %s", c->spec->name,
-			    strerror(-rc))
-		  : 0;
-}
-
-static int make_claimed(struct vpool *p, struct claim *c, const struct vpool_progress *progress,
-			char *why, size_t why_cap)
+static int make_claimed(struct vpool *p, struct claim *c, struct vpool_volume *out,
+			const struct vpool_progress *progress, char *why, size_t why_cap)
 {
 	int rc = pool_data_make(p, &c->layer, c->spec, progress, why, why_cap);
 
 	if (rc)
 		return rc;
-	rc = commit_create(p, c, why, why_cap);
+	rc = commit_create(p, c, out, why, why_cap);
 	/* after -EIO the disk may have the record, and then it must have the file */
 	if (rc && rc != -EIO)
 		pool_data_unmake(p, &c->layer);
@@ -202,9 +197,7 @@ int vpool_create(struct vpool *p, const struct vpool_spec *spec, struct vpool_vo
 		free(c.layer.device);
 		return rc;
 	}
-	rc = make_claimed(p, &c, progress, why, why_cap);
-	if (!rc)
-		rc = copy_new(p, &c, out, why, why_cap);
+	rc = make_claimed(p, &c, out, progress, why, why_cap);
 	unclaim(p, &c);
 	return rc;
 }
@@ -292,7 +285,13 @@ static int grow(struct vpool *p, const struct pool_volume *v, uint64_t size_byte
 	if (size_bytes == v->size_bytes)
 		return 0;
 	rc = pool_data_grow(p, v->top, &size_bytes, v->flags & VOLUME_PREALLOCATED, why, why_cap);
-	return rc ? rc : pool_commit_size(p, v, size_bytes, why, why_cap);
+	if (rc)
+		return rc;
+	rc = pool_commit_size(p, v, size_bytes, why, why_cap);
+	/* after -EIO the disk may have the record, and then it must have the bytes */
+	if (rc && rc != -EIO)
+		pool_data_ungrow(p, v->top);
+	return rc;
 }
 
 int vpool_resize(struct vpool *p, const uint8_t uuid[static 16], uint64_t size_bytes, char *why,
@@ -341,6 +340,11 @@ static int commit_deleted(struct vpool *p, const struct pool_volume *v, char *wh
 	record_add(&r, &layer);
 	rc = pool_commit(p, &r, why, why_cap);
 	record_fini(&r);
+	if (!rc) { /* who waits for its turn learns that it has gone */
+		pthread_mutex_lock(&p->lock);
+		pthread_cond_broadcast(&p->turn);
+		pthread_mutex_unlock(&p->lock);
+	}
 	return rc;
 }
 
@@ -377,6 +381,7 @@ int vpool_delete(struct vpool *p, const uint8_t uuid[static 16],
 	}
 	if (!rc)
 		rc = pool_delete_rest(p, v, progress, why, why_cap);
-	end_turn(p, uuid);
+	if (rc) /* else whoever has that UUID by now is another one, with turns of its own */
+		end_turn(p, uuid);
 	return rc;
 }

@@ -1,6 +1,7 @@
 /* Looking at a pool that nobody serves, changing nothing: the log is replayed, and what it says is
  * compared with what is there. */
 #include "snapshot/pool_priv.h"
+#include "snapshot/structure_log_priv.h"
 
 #include "backstore/why.h"
 
@@ -88,6 +89,17 @@ static int check_contents(struct checking *c, char *why, size_t why_cap)
 	return 0;
 }
 
+static void check_slots(struct checking *c)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (c->p->log.slot_bytes[i] < SLOG_BYTES)
+			found(c,
+			      "%s/%s has %llu bytes, and must have %u: it was cut off; the next "
+			      "start of a server makes it whole",
+			      c->p->dir, slog_names[i], (unsigned long long)c->p->log.slot_bytes[i],
+			      (unsigned)SLOG_BYTES);
+}
+
 static int check_open(struct checking *c, char *why, size_t why_cap)
 {
 	struct vpool *p = c->p;
@@ -104,7 +116,10 @@ static int check_open(struct checking *c, char *why, size_t why_cap)
 		found(c, "%s", why);
 		return 0;
 	}
-	return rc ? rc : check_contents(c, why, why_cap);
+	if (rc)
+		return rc;
+	check_slots(c);
+	return check_contents(c, why, why_cap);
 }
 
 int vpool_check(const char *dir, void (*report)(void *arg, const char *what), void *arg, char *why,

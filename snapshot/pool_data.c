@@ -118,11 +118,19 @@ static int grow_file(struct vpool *p, const char *path, uint64_t was, uint64_t s
 	return rc;
 }
 
+/* Somebody has given the file a second name (cp -l): under that its bytes stay. */
+static bool has_other_name(struct vpool *p, const char *path)
+{
+	struct stat st;
+
+	return p->fs->stat(p->fs, path, &st) || st.st_nlink > 1;
+}
+
 static int remove_file(struct vpool *p, const char *path, int *fd, char *why, size_t why_cap)
 {
 	int rc;
 
-	*fd = p->fs->open(p->fs, path, O_RDWR);
+	*fd = has_other_name(p, path) ? -1 : p->fs->open(p->fs, path, O_RDWR);
 	if (*fd < 0)
 		*fd = -1; /* not there any more, or not ours to shrink */
 	rc = p->fs->unlink(p->fs, path);
@@ -285,7 +293,7 @@ int pool_data_make(struct vpool *p, struct pool_layer *l, const struct vpool_spe
 	if (l->kind == VPOOL_EXTERNAL)
 		return take_external(p, l, spec, why, why_cap);
 	if (l->kind == VPOOL_LV)
-		return pool_lv_make(p, l, progress, why, why_cap);
+		return pool_lv_make(p, l, spec->block_bytes, progress, why, why_cap);
 	path = pool_layer_path(p, l);
 	if (!path)
 		return say_memory(why, why_cap);
@@ -325,6 +333,19 @@ int pool_data_grow(struct vpool *p, const struct pool_layer *l, uint64_t *size_b
 		rc = grow_file(p, path, l->size_bytes, *size_bytes, preallocate, why, why_cap);
 	free(path);
 	return rc;
+}
+
+/* A logical one stays longer, and the next opening gives that to its volume. */
+void pool_data_ungrow(struct vpool *p, const struct pool_layer *l)
+{
+	char *path = l->kind == VPOOL_FILE ? pool_layer_path(p, l) : NULL;
+	int fd = path ? p->fs->open(p->fs, path, O_RDWR) : -ENOMEM;
+
+	if (fd >= 0) {
+		(void)p->fs->truncate(p->fs, fd, l->size_bytes);
+		p->fs->close(p->fs, fd);
+	}
+	free(path);
 }
 
 int pool_data_remove(struct vpool *p, const struct pool_layer *l, int *fd, char *why,

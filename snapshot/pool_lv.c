@@ -152,8 +152,14 @@ static int create(const struct vpool *p, const struct pool_layer *l, char *why, 
 	return lvm(argv, NULL, why, why_cap);
 }
 
-int pool_lv_make(struct vpool *p, struct pool_layer *l, const struct vpool_progress *progress,
-		 char *why, size_t why_cap)
+/* An extent may be 129 KiB: then the last block may be cut off, and no volume has that. */
+static uint64_t whole_blocks(uint64_t bytes, uint32_t block_bytes)
+{
+	return bytes - bytes % block_bytes;
+}
+
+int pool_lv_make(struct vpool *p, struct pool_layer *l, uint32_t block_bytes,
+		 const struct vpool_progress *progress, char *why, size_t why_cap)
 {
 	char ignored[COMMAND_ERROR_BYTES];
 	uint64_t size = 0;
@@ -172,7 +178,7 @@ int pool_lv_make(struct vpool *p, struct pool_layer *l, const struct vpool_progr
 	if (!rc && size < l->size_bytes)
 		rc = why_say(why, why_cap, -EIO, "lvcreate has made %s with %llu bytes, not %llu",
 			     l->path, (unsigned long long)size, (unsigned long long)l->size_bytes);
-	l->size_bytes = size; /* in whole extents */
+	l->size_bytes = whole_blocks(size, block_bytes); /* of whole extents */
 	if (!rc)
 		rc = zero(p, l, 0, size, progress, why, why_cap);
 	if (rc && pool_lv_remove(p, l, ignored, sizeof(ignored)))
@@ -215,7 +221,7 @@ int pool_lv_grow(struct vpool *p, const struct pool_layer *l, uint64_t *size_byt
 			     (unsigned long long)has);
 	if (!rc)
 		rc = zero(p, l, l->size_bytes, has, NULL, why, why_cap);
-	*size_bytes = has;
+	*size_bytes = whole_blocks(has, l->volume->block_bytes);
 	return rc;
 }
 
@@ -265,8 +271,10 @@ static void recover_grown(struct vpool *p, struct pool_layer *l, uint64_t has)
 {
 	char why[COMMAND_ERROR_BYTES];
 
-	if (is_late(p) || !l->volume || l->volume->flags & VOLUME_DELETING ||
-	    has <= l->size_bytes || has % l->volume->block_bytes)
+	if (is_late(p) || !l->volume || l->volume->flags & VOLUME_DELETING)
+		return;
+	has = whole_blocks(has, l->volume->block_bytes);
+	if (has <= l->size_bytes)
 		return;
 	if (pool_lv_grow(p, l, &has, why, sizeof(why)) ||
 	    pool_commit_size(p, l->volume, has, why, sizeof(why)))

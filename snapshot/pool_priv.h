@@ -62,6 +62,8 @@ void pool_data_unmake(struct vpool *p, const struct pool_layer *l);
 /* Makes it longer; @size_bytes becomes what it has. On failure it is as it was. */
 int pool_data_grow(struct vpool *p, const struct pool_layer *l, uint64_t *size_bytes,
 		   bool preallocate, char *why, size_t why_cap) MUST_CHECK;
+/* Undoes that, where no record can tell of it; best effort. */
+void pool_data_ungrow(struct vpool *p, const struct pool_layer *l);
 /* The name goes, durably. *@fd: what is left of it, or -1: pool_data_free. */
 int pool_data_remove(struct vpool *p, const struct pool_layer *l, int *fd, char *why,
 		     size_t why_cap) MUST_CHECK;
@@ -69,8 +71,8 @@ int pool_data_remove(struct vpool *p, const struct pool_layer *l, int *fd, char 
 void pool_data_free(struct vpool *p, int fd, const struct vpool_progress *progress);
 
 /* Logical volumes, by lvm2's commands. */
-int pool_lv_make(struct vpool *p, struct pool_layer *l, const struct vpool_progress *progress,
-		 char *why, size_t why_cap) MUST_CHECK;
+int pool_lv_make(struct vpool *p, struct pool_layer *l, uint32_t block_bytes,
+		 const struct vpool_progress *progress, char *why, size_t why_cap) MUST_CHECK;
 int pool_lv_grow(struct vpool *p, const struct pool_layer *l, uint64_t *size_bytes, char *why,
 		 size_t why_cap) MUST_CHECK;
 int pool_lv_remove(struct vpool *p, const struct pool_layer *l, char *why,

@@ -37,7 +37,7 @@ static int raise_next(void *arg, const char *name)
 	struct pool_state *s = arg;
 	uint64_t number = pool_number_of_file(name);
 
-	if (number >= s->next && number - s->next < NEAR)
+	if (number >= s->next && number - s->next < NEAR && number < INT64_MAX)
 		s->next = number + 1;
 	return 0;
 }

@@ -185,7 +185,7 @@ static int check_layer(const struct pool_op *op, char *why, size_t why_cap)
 			       "layer %llu lies on layer %llu, which a newer version has made; use "
 			       "that one",
 			       (unsigned long long)op->number, (unsigned long long)op->parent);
-	if (!op->number || op->number > INT64_MAX)
+	if (!op->number || op->number >= INT64_MAX)
 		return bad_layer(op, why, why_cap, "cannot have that number");
 	if (!op->size_bytes || op->size_bytes > INT64_MAX)
 		return bad_layer(op, why, why_cap, "cannot have its size");

@@ -161,10 +161,10 @@ static int write_base_again(struct slog *l, char *why, size_t why_cap)
 static int grow_slots(struct slog *l, uint64_t bytes, char *why, size_t why_cap)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		uint64_t want = l->slot_bytes[i];
+		uint64_t want = MAX(l->slot_bytes[i], SLOG_BYTES); /* it may have been cut off */
 		int rc;
 
-		if (bytes <= want)
+		if (bytes <= l->slot_bytes[i])
 			continue;
 		while (want < bytes)
 			want *= 2;
@@ -185,7 +185,7 @@ static int grow_slots(struct slog *l, uint64_t bytes, char *why, size_t why_cap)
 int slog_begin(struct slog *l, const struct pool_state *state, const uint8_t boot[static 16],
 	       char *why, size_t why_cap)
 {
-	int rc = grow_slots(l, padded(state->encoded_bytes), why, why_cap);
+	int rc = grow_slots(l, MAX(padded(state->encoded_bytes), SLOG_BYTES), why, why_cap);
 
 	if (!rc)
 		rc = write_base_again(l, why, why_cap);

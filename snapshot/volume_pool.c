@@ -209,8 +209,14 @@ int pool_commit(struct vpool *p, struct record *r, char *why, size_t why_cap)
 		rc = record_decode(r->buf, r->len, &head)
 			     ? record_each(r->buf, &head, apply, &a, why, why_cap)
 			     : -EIO;
-		if (rc) /* the disk has it, the memory has half of it */
+		if (rc) { /* the disk has it, the memory has half of it */
 			p->log.latched = true;
+			rc = why_say(why, why_cap, -EIO,
+				     "the pool %s takes no more changes: its log has a record that "
+				     "could not be taken into memory (%s). Start the server anew, "
+				     "which reads it",
+				     p->dir, strerror(-rc));
+		}
 		pthread_mutex_unlock(&p->lock);
 	}
 	pthread_mutex_unlock(&p->log_lock);

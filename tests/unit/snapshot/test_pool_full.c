@@ -185,6 +185,50 @@ static void a_resize_that_fails_is_undone(void **state)
 	vpool_volume_fini(&v);
 }
 
+/* Its record finds no room, as the state would outgrow the slots. */
+static void a_resize_without_a_record_is_undone(void **state)
+{
+	enum { LONG = 4000 };
+	struct fake_fs *f = fake_fs_new(1);
+	char name[16], path[POOL_PATH_BYTES];
+	struct vpool_volume v, e;
+	struct vpool *p;
+	int rc = 0;
+
+	(void)state;
+	assert_int_equal(vpool_make_on(&f->fs, "/p", NULL, why, sizeof(why)), 0);
+	p = opened(f);
+	assert_int_equal(create(p, "v", NULL, &v), 0);
+	for (unsigned i = 0; p->state.encoded_bytes < SLOG_BYTES - 5 * 4096; i++) {
+		snprintf(name, sizeof(name), "e%u", i);
+		snprintf(path, sizeof(path), "/%04u%0*d", i, LONG, 0);
+		fake_fs_put(f, path, SIZE);
+		assert_int_equal(create(p, name, path, &e), 0);
+		vpool_volume_fini(&e);
+	}
+	for (unsigned i = 0; p->state.encoded_bytes < SLOG_BYTES - 150; i++) { /* the rest, small */
+		snprintf(name, sizeof(name), "s%u", i);
+		snprintf(path, sizeof(path), "/s%u", i);
+		fake_fs_put(f, path, SIZE);
+		f->full = true;
+		rc = create(p, name, path, &e);
+		f->full = false;
+		if (rc)
+			break;
+		vpool_volume_fini(&e);
+	}
+	f->full = true; /* which a sparse file does not mind */
+	assert_int_equal(vpool_resize(p, v.uuid, 2 * SIZE, why, sizeof(why)), -ENOSPC);
+	assert_non_null(strstr(why, "cannot grow"));
+	assert_int_equal(fake_fs_size(f, v.path), SIZE);
+	f->full = false;
+	assert_int_equal(vpool_resize(p, v.uuid, 2 * SIZE, why, sizeof(why)), 0);
+	assert_int_equal(fake_fs_size(f, v.path), 2 * SIZE);
+	vpool_close(p);
+	fake_fs_free(f);
+	vpool_volume_fini(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +236,7 @@ int main(void)
 		cmocka_unit_test(a_state_that_outgrows_its_slots_is_refused_before),
 		cmocka_unit_test(after_a_failure_no_file_changes),
 		cmocka_unit_test(a_resize_that_fails_is_undone),
+		cmocka_unit_test(a_resize_without_a_record_is_undone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,16 +29,17 @@ static const char script[] =
 	"for last; do :; done\n"
 	"get() { want=$1; shift; while [ $# -gt 0 ]; do [ \"$1\" = \"$want\" ] && echo \"$2\"; "
 	"shift; done; }\n"
-	"extents() { n=${1%b}; echo $(((n + 4194303) / 4194304)); }\n"
+	"E=$(cat $FAKE_LVM/extent 2>/dev/null || echo 4194304)\n"
+	"extents() { n=${1%b}; echo $(((n + E - 1) / E)); }\n"
 	"case ${0##*/} in\n"
 	"lvcreate) f=$FAKE_LVM/$last/$(get --name \"$@\")\n"
 	"  [ -e $f ] && { echo '  already exists' >&2; exit 5; }\n"
 	"  e=$(extents $(get --size \"$@\"))\n"
-	"  head -c $((e * 4194304)) /dev/zero | tr '\\0' x >$f; get --addtag \"$@\" >$f.tags;;\n"
+	"  head -c $((e * E)) /dev/zero | tr '\\0' x >$f; get --addtag \"$@\" >$f.tags;;\n"
 	"lvextend) f=$FAKE_LVM/$last; e=$(extents $(get --size \"$@\"))\n"
-	"  o=$(($(stat -c %s $f) / 4194304)); [ $e -gt $o ] || { echo '  matches existing size' "
+	"  o=$(($(stat -c %s $f) / E)); [ $e -gt $o ] || { echo '  matches existing size' "
 	">&2; exit 5; }\n"
-	"  head -c $(((e - o) * 4194304)) /dev/zero | tr '\\0' x >>$f;;\n"
+	"  head -c $(((e - o) * E)) /dev/zero | tr '\\0' x >>$f;;\n"
 	"lvremove) f=$FAKE_LVM/$last; [ -e $f ] || { echo '  Failed to find' >&2; exit 5; }\n"
 	"  rm $f $f.tags;;\n"
 	"lvchange) f=$FAKE_LVM/$last.tags; grep -vx \"$(get --deltag \"$@\")\" $f >$f.n; mv $f.n "
@@ -106,7 +107,7 @@ static int fresh(void **state)
 	static unsigned n;
 
 	(void)state;
-	run("rm -f %s/vg0/* %s/fails", root, root);
+	run("rm -f %s/vg0/* %s/fails %s/extent", root, root, root);
 	snprintf(dir, sizeof(dir), "%s/p%u", root, n++);
 	return vpool_make(dir, "vg0", why, sizeof(why));
 }
@@ -175,6 +176,35 @@ static void a_volume_lives(void **state)
 	assert_int_equal(vpool_delete(p, v.uuid, NULL, why, sizeof(why)), 0);
 	assert_int_equal(access(v.path, F_OK), -1);
 	assert_int_equal(count(p), 0);
+	vpool_close(p);
+	vpool_volume_fini(&v);
+}
+
+/* lvm2 takes any extent of 128 KiB or more: the end of this one's is no whole block. */
+static void extents_need_not_be_whole_blocks(void **state)
+{
+	struct vpool_spec spec = { .name = "odd", .size_bytes = 1355 * 4096, .block_bytes = 4096 };
+	struct vpool_volume v, *list;
+	struct vpool *p = opened();
+	unsigned n;
+
+	(void)state;
+	put_file("extent", "132096", 0600);
+	if (vpool_create(p, &spec, &v, NULL, why, sizeof(why)))
+		fail_msg("%s", why);
+	assert_int_equal(v.size_bytes, 43 * 132096 / 4096 * 4096);
+	vpool_close(p);
+	p = opened();
+	assert_int_equal(vpool_resize(p, v.uuid, 1562 * 4096, why, sizeof(why)), 0);
+	assert_true(has_zeros(v.path, 49 * 132096));
+	vpool_close(p);
+	run("lvextend --size 6500000b vg0/%s", strrchr(v.path, '/') + 1);
+	p = opened();
+	assert_int_equal(vpool_list(p, &list, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(list[0].size_bytes, 50 * 132096 / 4096 * 4096);
+	vpool_list_free(list, n);
+	assert_int_equal(vpool_delete(p, v.uuid, NULL, why, sizeof(why)), 0);
 	vpool_close(p);
 	vpool_volume_fini(&v);
 }
@@ -348,6 +378,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(a_volume_lives),
+		test(extents_need_not_be_whole_blocks),
 		test(a_failure_leaves_nothing),
 		test(zeroing_can_be_cancelled),
 		test(what_a_crash_has_left_goes_and_data_stays),

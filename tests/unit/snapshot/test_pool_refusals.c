@@ -275,6 +275,56 @@ static void damage_is_told_by_check(void **state)
 	vpool_volume_fini(&b);
 }
 
+static bool always(void *arg, uint64_t done, uint64_t total)
+{
+	(void)arg, (void)done, (void)total;
+	return true;
+}
+
+static void cut(const char *name, off_t size)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	assert_int_equal(truncate(path, size), 0);
+}
+
+/* The other one has all: it is made whole again. */
+static void a_slot_that_was_cut_off_is_told_and_made_whole(void **state)
+{
+	struct vpool *p = opened();
+	struct vpool_volume v = made(p, "v", SIZE);
+
+	(void)state;
+	vpool_close(p);
+	for (unsigned i = 0; i < 4; i++) {
+		cut(i % 2 ? "structure.ckpt.b" : "structure.ckpt.a", i < 2 ? 0 : 100);
+		found(1, "1048576");
+		p = opened();
+		assert_int_equal(count(p), 1);
+		vpool_close(p);
+		is_clean();
+	}
+	vpool_volume_fini(&v);
+}
+
+/* cp -l is no copy, but nothing to be punished for. */
+static void another_name_of_a_file_keeps_its_bytes(void **state)
+{
+	struct vpool *p = opened();
+	struct vpool_volume v = made(p, "v", UINT64_C(3) << 30);
+	char other[96];
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s.kept", dir);
+	assert_int_equal(link(v.path, other), 0);
+	ok(vpool_delete(p, v.uuid, &(struct vpool_progress){ always, NULL }, why, sizeof(why)));
+	assert_int_equal(size_of(v.path), -ENOENT);
+	assert_int_equal(size_of(other), INT64_C(3) << 30);
+	vpool_close(p);
+	vpool_volume_fini(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +336,8 @@ int main(void)
 		test(what_is_missing_or_cut_is_told),
 		test(an_orphan_with_data_is_never_removed),
 		test(damage_is_told_by_check),
+		test(a_slot_that_was_cut_off_is_told_and_made_whole),
+		test(another_name_of_a_file_keeps_its_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -324,6 +324,9 @@ static void what_does_not_fit_is_damage(void **state)
 	with_record(r, -EBADMSG, "goes and was not there", ops, 1);
 	ops[0] = layer(0);
 	with_record(r, -EBADMSG, "cannot have that number", ops, 1);
+	ops[0] = layer(0);
+	ops[0].number = INT64_MAX; /* no number would be left */
+	with_record(r, -EBADMSG, "cannot have that number", ops, 1);
 	ops[0] = layer(1);
 	ops[0].kind = VPOOL_LV;
 	ops[0].path = (struct pool_text){ "vg/lv", 5 };

@@ -298,6 +298,111 @@ static void rivals_for_one_volume_take_turns(void **state)
 	vpool_volume_fini(&v);
 }
 
+/* ── an identity that is used again ── */
+
+struct again {
+	struct vpool *p;
+	uint8_t uuid[16];
+	pthread_t deleting, resizing;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool has_turn, may_go, resized;
+	int resize_rc;
+};
+
+static void until(struct again *a, const bool *what)
+{
+	pthread_mutex_lock(&a->lock);
+	while (!*what)
+		pthread_cond_wait(&a->changed, &a->lock);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static void tell(struct again *a, bool *what)
+{
+	pthread_mutex_lock(&a->lock);
+	*what = true;
+	pthread_cond_broadcast(&a->changed);
+	pthread_mutex_unlock(&a->lock);
+}
+
+static bool hold_turn(void *arg, uint64_t done, uint64_t total)
+{
+	struct again *a = arg;
+
+	(void)done, (void)total;
+	tell(a, &a->has_turn);
+	until(a, &a->may_go);
+	return true;
+}
+
+static void *delete_slowly(void *arg)
+{
+	struct again *a = arg;
+	char text[512];
+
+	assert_int_equal(vpool_delete(a->p, a->uuid, &(struct vpool_progress){ hold_turn, a }, text,
+				      sizeof(text)),
+			 0);
+	return NULL;
+}
+
+static void *resize_it(void *arg)
+{
+	struct again *a = arg;
+	char text[512];
+
+	a->resize_rc = vpool_resize(a->p, a->uuid, 2 * SIZE, text, sizeof(text));
+	tell(a, &a->resized);
+	return NULL;
+}
+
+/* The first one's record is gone when its bytes are given back: then the second one is made. */
+static bool make_anew(void *arg, uint64_t done, uint64_t total)
+{
+	struct again *a = arg;
+	struct vpool_spec spec = spec_of("second", SIZE);
+	struct vpool_volume v;
+	char text[512];
+
+	if (!done || done != total)
+		return true;
+	spec.uuid = a->uuid;
+	assert_int_equal(vpool_create(a->p, &spec, &v, NULL, text, sizeof(text)), 0);
+	vpool_volume_fini(&v);
+	assert_int_equal(pthread_create(&a->deleting, NULL, delete_slowly, a), 0);
+	until(a, &a->has_turn);
+	return true;
+}
+
+static void a_deletion_does_not_end_the_turn_of_who_has_its_identity_now(void **state)
+{
+	struct again a = { .p = opened(),
+			   .lock = PTHREAD_MUTEX_INITIALIZER,
+			   .changed = PTHREAD_COND_INITIALIZER };
+	struct vpool_volume v = made(a.p, "first", SIZE);
+	const struct timespec moment = { .tv_nsec = 100 * 1000 * 1000 };
+	bool resized;
+
+	(void)state;
+	memcpy(a.uuid, v.uuid, sizeof(a.uuid));
+	ok(vpool_delete(a.p, v.uuid, &(struct vpool_progress){ make_anew, &a }, why, sizeof(why)));
+	assert_int_equal(pthread_create(&a.resizing, NULL, resize_it, &a), 0);
+	nanosleep(&moment, NULL);
+	pthread_mutex_lock(&a.lock);
+	resized = a.resized;
+	pthread_mutex_unlock(&a.lock);
+	tell(&a, &a.may_go);
+	pthread_join(a.deleting, NULL);
+	pthread_join(a.resizing, NULL);
+	assert_false(resized);
+	assert_int_equal(a.resize_rc, -ENOENT);
+	assert_int_equal(count(a.p), 0);
+	vpool_close(a.p);
+	is_clean();
+	vpool_volume_fini(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +413,7 @@ int main(void)
 		test(what_is_cancelled_leaves_nothing),
 		test(threads_take_turns),
 		test(rivals_for_one_volume_take_turns),
+		test(a_deletion_does_not_end_the_turn_of_who_has_its_identity_now),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
