@@ -66,7 +66,7 @@ void api_fail_errno(struct api_error *e, int rc, const char *why)
 		{ -ETIMEDOUT, 504, "timed_out" },  { -EDQUOT, 507, "no_space" },
 		{ -ENOTDIR, 400, "invalid" },	   { -EISDIR, 400, "invalid" },
 		{ -ENAMETOOLONG, 400, "invalid" }, { -ELOOP, 400, "invalid" },
-		{ -EFBIG, 400, "invalid" },
+		{ -EFBIG, 400, "invalid" },	   { -ENOTEMPTY, 409, "exists" },
 	};
 
 	for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++)
