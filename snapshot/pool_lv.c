@@ -25,7 +25,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TAG_BYTES = 80, NAME_BYTES = 320 };
+/* NEAR: a number beyond is a stranger's. */
+enum { TAG_BYTES = 80, NAME_BYTES = 320, NEAR = 1 << 20 };
 
 #define STEP_BYTES (UINT64_C(256) << 20)
 
@@ -302,6 +303,17 @@ static void recover_stray(struct vpool *p, const char *name, bool is_new)
 		log_info("%s, left by a creation that was cut off, is removed", path);
 }
 
+/* No new one takes the name of one that is left alone. */
+static void skip_number(struct vpool *p, uint64_t number)
+{
+	pthread_mutex_lock(&p->log_lock);
+	pthread_mutex_lock(&p->lock);
+	if (number >= p->state.next && number - p->state.next < NEAR && number < INT64_MAX)
+		p->state.next = number + 1;
+	pthread_mutex_unlock(&p->lock);
+	pthread_mutex_unlock(&p->log_lock);
+}
+
 /* "  NAME;SIZE;TAG,TAG" */
 static void recover_line(struct vpool *p, char *line)
 {
@@ -316,6 +328,7 @@ static void recover_line(struct vpool *p, char *line)
 	l = pool_state_find_layer(&p->state, number_of(tags));
 	if (!l || l->kind != VPOOL_LV || strcmp(base_name(l), name) != 0) {
 		recover_stray(p, name, has_tag(tags, new_tag));
+		skip_number(p, number_of(tags));
 		return;
 	}
 	if (has_tag(tags, new_tag))

@@ -250,6 +250,7 @@ static void zeroing_can_be_cancelled(void **state)
 static void what_a_crash_has_left_goes_and_data_stays(void **state)
 {
 	struct vpool *p = opened();
+	struct vpool_volume v;
 
 	(void)state;
 	vpool_close(p);
@@ -260,6 +261,9 @@ static void what_a_crash_has_left_goes_and_data_stays(void **state)
 	    dir, root);
 	p = opened();
 	run("[ \"$(cd %s/vg0; echo *)\" = 'b b.tags c c.tags d d.tags' ]", root);
+	assert_int_equal(create(p, "db", &v, NULL), 0);
+	assert_non_null(strstr(v.path, "_8")); /* their number is not used again */
+	vpool_volume_fini(&v);
 	vpool_close(p);
 }
 
