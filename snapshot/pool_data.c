@@ -228,8 +228,9 @@ static int check_alone(struct vpool *p, const char *path, const struct stat *st,
 
 		if (!rc && !p->fs->stat(p->fs, paths[i], &other) && is_same_place(st, &other))
 			rc = why_say(why, why_cap, -EEXIST,
-				     "%s has the data of another volume of this pool (%s)", path,
-				     paths[i]);
+				     "%s has the data of another volume of this pool (%s); "
+				     "give another path, or expose that volume once more",
+				     path, paths[i]);
 		free(paths[i]);
 	}
 	free(paths);

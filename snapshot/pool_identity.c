@@ -136,7 +136,7 @@ int pool_identity_read(struct pool_identity *id, struct pool_fs *fs, const char 
 	if (snprintf(path, sizeof(path), "%s/pool.json", dir) >= POOL_FILE_BYTES)
 		return why_say(why, why_cap, -ENAMETOOLONG, "%s is too long a path", dir);
 	rc = fs->open(fs, path, read_only ? O_RDONLY : O_RDWR);
-	if (rc == -ENOENT)
+	if (rc == -ENOENT || rc == -ENOTDIR)
 		return say_absent(fs, dir, why, why_cap);
 	if (rc < 0)
 		return why_say(why, why_cap, rc,

@@ -1,6 +1,7 @@
 /* The server itself, its jobs and its sessions. */
 #include "target/control/op.h"
 
+#include "target/control/target_ops.h"
 #include "target/control/view.h"
 
 #include <errno.h>
@@ -85,6 +86,15 @@ void jobs_cancel(const struct api_call *call, struct api_reply *reply)
 
 /* --- sessions ------------------------------------------------------------------------------- */
 
+static bool is_target(struct control *c, const char *name)
+{
+	json_t *all = view_targets(c, name);
+	bool found = json_array_size(all);
+
+	json_decref(all);
+	return found;
+}
+
 void sessions_list(const struct api_call *call, struct api_reply *reply)
 {
 	const char *text = call->query(call, "target");
@@ -94,6 +104,12 @@ void sessions_list(const struct api_call *call, struct api_reply *reply)
 	if (text && !target_name(text, &name, &reply->error))
 		return;
 	all = view_sessions(call->ctx, name);
+	if (name && !json_array_size(all) && !is_target(call->ctx, name)) {
+		target_not_found(name, &reply->error);
+		json_decref(all);
+		free(name);
+		return;
+	}
 	free(name);
 	if (all)
 		reply->body = json_pack("{s:o}", "sessions", all);

@@ -1,4 +1,5 @@
 /* ringlun pool, ringlun check. */
+#include "backstore/base/log.h"
 #include "snapshot/volume_pool.h"
 #include "tools/ringlun/call.h"
 #include "tools/ringlun/client.h"
@@ -133,8 +134,10 @@ enum command_status pool_check(struct call *c)
 	json_t *problems = mem_need(json_array()), *problem, *answer;
 	char why[CLIENT_WHY_BYTES] = "";
 	size_t i;
-	int rc = vpool_check(c->args[0], report, problems, why, sizeof(why));
+	int rc;
 
+	log_set_level(LOG_WARN); /* its words are the server's */
+	rc = vpool_check(c->args[0], report, problems, why, sizeof(why));
 	if (rc < 0) {
 		json_decref(problems);
 		return call_fail(rc == -ENOENT	? STATUS_NOT_FOUND

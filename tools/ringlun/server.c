@@ -34,7 +34,7 @@ enum command_status server_version(struct call *c)
 	enum command_status status;
 
 	if (!c->json)
-		puts("ringlun " RINGLUN_VERSION);
+		table_line(stdout, "ringlun", "%s", RINGLUN_VERSION);
 	status = request_get(c, url_format("/v1"), "version", &answer);
 	if (status)
 		return status;
