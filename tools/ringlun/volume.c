@@ -276,8 +276,8 @@ enum command_status volume_recover(struct call *c)
 		c, "POST", url_format("/v1/volumes/%s/recover", c->args[0]), NULL, NULL);
 
 	if (!status && !c->json)
-		printf("volume %s: takes writes again; what was not flushed before the failure may "
-		       "be lost: check its file system\n",
+		printf("volume %s: takes writes; if a flush had failed, what was not flushed "
+		       "before may be lost: check its file system\n",
 		       c->args[0]);
 	return status;
 }
