@@ -196,6 +196,7 @@ static bool grow(struct control *c, struct served *s, uint64_t size_bytes, struc
 		api_fail_errno(e, rc, why);
 		return false;
 	}
+	size_bytes = MAX(size_bytes, bs->size_bytes); /* a logical volume has whole extents */
 	pthread_mutex_lock(&c->lock);
 	s->v.size_bytes = size_bytes;
 	pthread_mutex_unlock(&c->lock);

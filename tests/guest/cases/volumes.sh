@@ -1,5 +1,6 @@
 # Volumes that come, grow and go while the guest's initiator is logged in: logical volumes of a pool
-# on a volume group, and files. ringlund runs in the guest; `ringlun` tells it what to do.
+# on a volume group, and files; the server killed meanwhile; logins sent to another one. ringlund runs
+# in the guest; `ringlun` tells it what to do.
 . "$(dirname "$0")/lib.sh"
 target=iqn.2026-11.io.ringlun:one
 export RINGLUN_SOCKET=/run/ringlun/api.sock
@@ -20,7 +21,9 @@ grown() {
     head -c 4M /dev/urandom >/tmp/pattern
     dd if=/tmp/pattern of="$disk" bs=1M oflag=direct status=none || return
     before=$(bytes)
-    ringlun volume resize one 192M && iscsiadm -m session --rescan >/dev/null || return
+    # extents have 4 MiB: the volume has what its logical volume has, and says so
+    ringlun volume resize one 190M && iscsiadm -m session --rescan >/dev/null || return
+    ringlun volume show one --json | tee /dev/stderr | grep -q "\"size\": *$((192 << 20))" || return
     after=$(bytes)
     echo "$before -> $after bytes"
     [ "$before" = $((128 << 20)) ] && [ "$after" = $((192 << 20)) ] &&
@@ -71,6 +74,75 @@ kept() {     # behind what fio has written
 deleted() {
     logout "$target" >/dev/null && ringlun volume delete one && [ "$(has_lv)" = 0 ] && ! ringlun volume show one
 }
+# --- kill -9 in the middle of what lvm2 does -------------------------------------------------
+# LVs and the pool agree, nothing is half made: name and size of each, no tag of a creation
+agrees() {
+    lvs --noheadings --units b --nosuffix -o lv_size,lv_tags inner >/tmp/lvs && ringlun volume list --json >/tmp/volumes &&
+        python3 - <<'END' && return
+import json
+lvs = [line.split() for line in open("/tmp/lvs")]
+volumes = json.load(open("/tmp/volumes"))
+volumes = volumes["volumes"] if isinstance(volumes, dict) else volumes
+assert sorted(int(lv[0]) for lv in lvs) == sorted(v["size"] for v in volumes if v["kind"] == "lv")
+assert not any("ringlun.new" in tags for lv in lvs for tags in lv[1:])
+assert all(v["state"] == "available" for v in volumes), volumes
+END
+    cat /tmp/lvs
+    ringlun volume list
+    tail -n 20 /tmp/ringlund.log
+    return 1
+}
+# killed_in SECONDS COMMAND...: the server dies that long after it was told
+killed_in() {
+    local after=$1 asked
+    shift
+    ringlun "$@" >/tmp/killed.out 2>&1 &
+    asked=$!
+    sleep "$after"
+    kill -KILL $server
+    wait $asked
+    serve_pools
+}
+moments='0.02 0.06 0.1 0.15 0.2 0.3 0.45'
+killed_while() {    # killed_while MAKE-READY COMMAND...: {} is a name of its own
+    local ready=$1 after n=0
+    shift
+    for after in $moments; do
+        n=$((n + 1))
+        $ready "k$n" >/dev/null && killed_in "$after" "${@//\{\}/k$n}" && agrees || { echo "after $after s: $*"; return 1; }
+        ! ringlun volume show "k$n" >/dev/null 2>&1 || ringlun volume delete "k$n" && agrees || return
+    done
+}
+nothing() { :; }
+small() { ringlun volume create "$1" --size 16M --pool vg --no-expose; }
+
+# --- sent elsewhere ---------------------------------------------------------------------------
+moved=iqn.2026-11.io.ringlun:moved
+elsewhere=''
+other_server() {
+    local tries=0
+    truncate -s 32M /dev/shm/moved.img && mkdir -p /var/lib/other /run/other || return
+    "$RINGLUND" --listen 127.0.0.1:3261 --memory 64M --state /var/lib/other --runtime /run/other \
+        --volume moved,path=/dev/shm/moved.img >/tmp/other.log 2>&1 &
+    elsewhere=$!
+    until grep -q -w ready /tmp/other.log; do
+        tries=$((tries + 1))
+        [ $tries -lt 100 ] && kill -0 $elsewhere || { cat /tmp/other.log; return 1; }
+        sleep 0.1
+    done
+    ringlun volume create here --size 16M --target "$moved" && discover 127.0.0.1 | grep -F "$moved"
+}
+# The larger disk is the one elsewhere.
+at_home() { up 127.0.0.1 "$moved" && [ "$(bytes)" = $((16 << 20)) ] && logout "$moved"; }
+sent() {        # sent [--permanent]: I/O there, and again after its connection was lost
+    ringlun target set moved --redirect 127.0.0.1:3261 "$@" && ringlun target show moved | grep -i redirect &&
+        up 127.0.0.1 "$moved" && iscsiadm -m session -P1 | grep -A3 -F "$moved" &&
+        [ "$(bytes)" = $((32 << 20)) ] && SIZE=16M verify "$disk" && logout "$moved" &&
+        ringlun target set moved --no-redirect
+}
+other_ends() {
+    kill -TERM $elsewhere && wait $elsewhere && ringlun volume delete here
+}
 serve_pools() {
     local tries=0
     "$RINGLUND" --listen 127.0.0.1 --memory 64M --state /var/lib/ringlun --runtime /run/ringlun \
@@ -109,6 +181,16 @@ t "I/O through a logout that was asked for" busy_while dropped --ask
 t "I/O through kill -9 and restart"      busy_while killed
 t "a volume is what it was"              kept
 t "deleted, with its logical volume"     deleted
+t "kill -9 while an LV is made"          killed_while nothing volume create {} --size 16M --pool vg --no-expose
+t "kill -9 while an LV grows"            killed_while small volume resize {} 32M
+t "kill -9 while an LV is deleted"       killed_while small volume delete {}
+t "another server, with its target"      other_server
+t "a login here"                         at_home
+t "a login is sent there for now"        sent
+t "and here again"                       at_home
+t "a login is sent there for good"       sent --permanent
+t "and here once more"                   at_home
+t "the other server ends"                other_ends
 t "SIGTERM ends it"                      served_to_the_end
 [ $fails -eq 0 ] || tail -n 30 /tmp/ringlund.log | sed 's/^/      /'
 exit $((fails > 0))
