@@ -54,6 +54,39 @@ upgrade() {
     after=$(inside systemctl show -p MainPID --value ringlund)
     [ "$before" != "$after" ] && inside dpkg -s ringlun | grep -q '^Version: .*-2$'
 }
+# the drop-in for pools on volume groups, word for word as the manual has it
+drop_in() {
+    local dir=$box/etc/systemd/system/ringlund.service.d
+    modprobe -a loop dm_mod && [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+    truncate -s 256M /dev/shm/group.img &&
+        inside vgcreate -q -y group "$(losetup -f --show /dev/shm/group.img)" && mkdir -p "$dir" &&
+        zcat $box/usr/share/man/man8/ringlund.8.gz | sed -n '/^\[Service\]/,/^\.Ed/{/^\.Ed/!p}' \
+            >"$dir/lvm.conf" && cat "$dir/lvm.conf" && grep -q mapper "$dir/lvm.conf" || return
+    # what its commands complain of, though they end well
+    sed -i 's,^log {,&\nfile = "/run/lvm-complaints"\nlevel = 4,' $box/etc/lvm/lvm.conf
+    grep -A2 '^log {' $box/etc/lvm/lvm.conf && inside lvs || return
+    inside systemctl daemon-reload && inside systemctl restart ringlund && serves && served_volume
+}
+lv_bytes() { inside lvs --noheadings --units b --nosuffix -o lv_size group | tr -d ' '; }
+lv_lives() {
+    inside ringlun pool create lv /var/lib/ringlun/lv --volume-group group &&
+        inside ringlun volume create lv1 --size 32M --pool lv && [ "$(lv_bytes)" = $((32 << 20)) ] &&
+        inside ringlun volume resize lv1 64M && [ "$(lv_bytes)" = $((64 << 20)) ] &&
+        inside systemctl restart ringlund && serves &&
+        inside ringlun volume show lv1 && inside ringlun volume delete lv1 && [ -z "$(lv_bytes)" ]
+}
+# but for their priority, which they take as it is
+lv_quietly() {
+    [ -s $box/run/lvm-complaints ] &&
+        ! grep -v -F setpriority $box/run/lvm-complaints | grep -i -E 'warn|fail|error|cannot|denied|not permitted' &&
+        ! journal | grep -i -E 'warn|error:|denied'
+}
+# of CAP_SYS_ADMIN alone
+as_root_with_little() {
+    local pid
+    pid=$(inside systemctl show -p MainPID --value ringlund)
+    inside cat "/proc/$pid/status" | tee /dev/stderr | grep -q -x 'CapBnd:.0*200000'
+}
 no_errors() { ! dmesg | grep -E 'I/O error|rejecting I/O|Buffer I/O'; }
 removed() {
     inside dpkg -r ringlun && ! pgrep -x ringlund && [ -e $box/var/lib/ringlun/state.json ]
@@ -74,6 +107,10 @@ t "I/O through an upgrade"                 through upgrade
 t "no I/O error in the kernel's log"       no_errors
 t "the volume is there afterwards"         served_volume
 t "logout"                                 logout "$target"
+t "the manual's drop-in for volume groups" drop_in
+t "as root with one capability"            as_root_with_little
+t "a logical volume comes, grows and goes" lv_lives
+t "and nothing is refused meanwhile"       lv_quietly
 t "removal stops it, and keeps data"       removed
 t "purge keeps data, too"                  purged
 [ $fails -eq 0 ] || journal | sed 's/^/      /'
