@@ -58,7 +58,8 @@ bool check_unused(struct control *c, const char *volume, const char *target, str
 		snprintf(u.text + len, sizeof(u.text) - len, " and %u more", u.n - NAMED);
 	}
 	api_fail(e, 409, "in_use",
-		 "%s %s is in use by %s; log out there, or force it, which they take for a disk "
+		 "%s %s is in use by %s; log out there, or force it where that can be (--force), "
+		 "which they take for a disk "
 		 "that fails",
 		 volume ? "volume" : "target", volume ? volume : target, u.text);
 	return false;
