@@ -244,8 +244,8 @@ bool change_check_lun(const struct change *ch, const char *target, unsigned lun,
 	return false;
 }
 
-bool change_free_lun(const struct change *ch, const char *target, unsigned *lun,
-		     struct api_error *e)
+bool change_free_lun(const struct change *ch, const char *target, const uint8_t *uuid,
+		     unsigned *lun, struct api_error *e)
 {
 	const struct model_target *t = model_find_target(&ch->next, target);
 	unsigned at = 0;
@@ -255,7 +255,7 @@ bool change_free_lun(const struct change *ch, const char *target, unsigned *lun,
 			at++;
 		if (t && at < t->nluns && t->luns[at].lun == *lun)
 			continue;
-		if (!intent_at(ch, target, *lun))
+		if (!intent_at(ch, target, *lun) && shown_lun_is_free(ch->c, target, *lun, uuid))
 			return true;
 	}
 	api_fail(e, 409, "exists", "target %s has no free LUN; give another target", target);

@@ -25,9 +25,9 @@ struct model_target *change_need_target(struct change *ch, const char *name, str
 bool change_add_lun(struct change *ch, struct model_target *t, unsigned lun, const char *volume,
 		    struct api_error *e) MUST_CHECK;
 void change_remove_lun(struct model_target *t, unsigned lun);
-/* The first number that is free, of intents, too. */
-bool change_free_lun(const struct change *ch, const char *target, unsigned *lun,
-		     struct api_error *e) MUST_CHECK;
+/* The first number that is free for the volume of @uuid, of intents and shown_lun_is_free, too. */
+bool change_free_lun(const struct change *ch, const char *target, const uint8_t *uuid,
+		     unsigned *lun, struct api_error *e) MUST_CHECK;
 /* Free, or @e says who has it. */
 bool change_check_lun(const struct change *ch, const char *target, unsigned lun,
 		      struct api_error *e) MUST_CHECK;
@@ -43,4 +43,7 @@ bool shown_sync_volume(struct control *c, const char *volume, struct api_error *
 bool shown_sync_discovery(struct control *c, struct api_error *e) MUST_CHECK;
 /* By the target's own rules, as they are now. */
 bool shown_admits(struct control *c, const char *target, const struct iscsi_session_info *session);
+/* No other volume than @uuid's (NULL: any) has left this number while somebody was logged in who is
+ * there yet: what he has not written so far would go to the new one. */
+bool shown_lun_is_free(struct control *c, const char *target, unsigned lun, const uint8_t *uuid);
 void shown_free_all(struct control *c);

@@ -5,6 +5,20 @@
 #include <string.h>
 #include <strings.h>
 
+static bool free_lun(const struct change *ch, const char *volume, const char *target, unsigned *lun,
+		     struct api_error *e)
+{
+	const struct served *s;
+	uint8_t uuid[16] = { 0 };
+
+	pthread_mutex_lock(&ch->c->lock);
+	s = served_find(ch->c, volume);
+	if (s)
+		memcpy(uuid, s->v.uuid, sizeof(uuid));
+	pthread_mutex_unlock(&ch->c->lock);
+	return change_free_lun(ch, target, uuid, lun, e);
+}
+
 bool exposure_add(struct change *ch, const char *volume, const char *target,
 		  const struct exposure *x, struct api_error *e)
 {
@@ -18,7 +32,7 @@ bool exposure_add(struct change *ch, const char *volume, const char *target,
 			return false;
 		}
 	if (x->has_lun ? !change_check_lun(ch, target, lun, e)
-		       : !change_free_lun(ch, target, &lun, e))
+		       : !free_lun(ch, volume, target, &lun, e))
 		return false;
 	t = change_need_target(ch, target, e);
 	return t && change_add_lun(ch, t, lun, volume, e);

@@ -18,11 +18,19 @@ struct shown_lun {
 	struct volume *unit;
 };
 
+/* A number that a volume has left while somebody was logged in. */
+struct left_lun {
+	unsigned lun;
+	uint8_t uuid[16];
+};
+
 struct shown { /* what the node has of a target of the model */
 	struct list link;
 	struct model_target as; /* but for its LUNs */
 	struct shown_lun *luns;
 	unsigned nluns;
+	struct left_lun *left;
+	unsigned nleft;
 };
 
 static bool failed(struct api_error *e, const char *target, const char *what, int rc)
@@ -133,6 +141,7 @@ static void shown_free(struct shown *s)
 {
 	model_target_fini(&s->as);
 	free(s->luns);
+	free(s->left);
 	free(s);
 }
 
@@ -224,6 +233,55 @@ static bool is_wanted(struct control *c, const struct model_target *t, const str
 	return l && unit_of(c, l->volume) == sl->unit;
 }
 
+static void forget_left(struct shown *s, unsigned lun)
+{
+	for (unsigned i = 0; i < s->nleft; i++)
+		if (s->left[i].lun == lun)
+			s->left[i--] = s->left[--s->nleft];
+}
+
+static bool note_left(struct shown *s, const struct shown_lun *sl)
+{
+	struct left_lun *more = realloc(s->left, (s->nleft + 1) * sizeof(*more));
+
+	if (!more)
+		return false;
+	s->left = more;
+	forget_left(s, sl->lun);
+	more[s->nleft].lun = sl->lun;
+	memcpy(more[s->nleft++].uuid, sl->unit->uuid, sizeof(more->uuid));
+	return true;
+}
+
+static bool has_sessions(struct control *c, const char *target)
+{
+	struct iscsi_session_info *all;
+	bool found = false;
+	unsigned n;
+
+	if (iscsi_node_sessions(c->node, &all, &n))
+		return true; /* no memory to tell */
+	for (unsigned i = 0; i < n && !found; i++)
+		found = !all[i].discovery && !strcasecmp(all[i].target, target);
+	free(all);
+	return found;
+}
+
+bool shown_lun_is_free(struct control *c, const char *target, unsigned lun, const uint8_t *uuid)
+{
+	struct shown *s = find(c, target);
+
+	for (unsigned i = 0; s && i < s->nleft; i++) {
+		if (s->left[i].lun != lun ||
+		    (uuid && !memcmp(s->left[i].uuid, uuid, sizeof(s->left[i].uuid))))
+			continue;
+		if (has_sessions(c, target))
+			return false;
+		s->nleft = 0; /* who comes from now on looks anew */
+	}
+	return true;
+}
+
 static bool unmap(struct control *c, struct shown *s, const struct model_target *t,
 		  struct api_error *e)
 {
@@ -234,7 +292,9 @@ static bool unmap(struct control *c, struct shown *s, const struct model_target 
 			i++;
 			continue;
 		}
-		rc = iscsi_node_unmap_lun(c->node, t->name, s->luns[i].lun);
+		rc = note_left(s, &s->luns[i]) ? 0 : -ENOMEM;
+		if (!rc)
+			rc = iscsi_node_unmap_lun(c->node, t->name, s->luns[i].lun);
 		if (rc)
 			return failed(e, t->name, "take a LUN away", rc);
 		memmove(&s->luns[i], &s->luns[i + 1], (--s->nluns - i) * sizeof(*s->luns));

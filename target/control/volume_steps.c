@@ -141,7 +141,7 @@ static bool choose_lun(struct making *mk, struct change *ch, const struct exposu
 	mk->lun = x->lun;
 	if (x->has_lun)
 		return change_check_lun(ch, mk->target, x->lun, e);
-	return change_free_lun(ch, mk->target, &mk->lun, e);
+	return change_free_lun(ch, mk->target, NULL, &mk->lun, e);
 }
 
 static bool intend(struct making *mk, struct change *ch, struct api_error *e)

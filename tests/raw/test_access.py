@@ -247,6 +247,38 @@ class Access(RawTest):
         self.assertEqual(self.sense(s), GOOD)
         self.assertEqual(self.sense(other), GOOD)   # none of its business
 
+    def test_a_number_that_was_left_is_not_the_next_ones(self):
+        """Nor its data: what a host has yet to write would go to another disk."""
+        def expose(name):
+            return self.api.job("POST", "/v1/volumes/%s/expose" % name,
+                                {"target": ringlun.IQN + "passing"})["volume"]["exposed"]
+
+        def at(lun):
+            return [{"target": ringlun.IQN + "passing", "lun": lun}]
+
+        for name in ("p", "q"):
+            self.api.job("POST", "/v1/volumes", {"name": name, "size": 1 << 20, "expose": False})
+        try:
+            self.api.job("POST", "/v1/targets", {"name": ringlun.IQN + "passing", "luns": []})
+            self.assertEqual(expose("p"), at(0))
+            s = self.login("passing")
+            self.api.job("POST", "/v1/volumes/p/unexpose", {"target": ringlun.IQN + "passing"},
+                         force=True)
+            self.assertEqual(self.sense(s), NO_LUN)
+            self.assertEqual(expose("q"), at(1))
+            self.assertEqual(self.sense(s), NO_LUN)
+            self.assertEqual(expose("p"), at(0))  # the same one
+            for name in ("p", "q"):
+                self.api.job("POST", "/v1/volumes/%s/unexpose" % name,
+                             {"target": ringlun.IQN + "passing"}, force=True)
+            s.logout()
+            s.close()
+            self.assertEqual(expose("q"), at(0))
+        finally:
+            for name in ("p", "q"):
+                self.api.job("DELETE", "/v1/volumes/" + name, force=True)
+            self.api.call("DELETE", "/v1/targets/passing", query={"force": True})
+
     def test_a_unit_grows(self):
         s, other = self.login(), self.login("two")
         before = s.read(READ_CAPACITY10, 8).data
