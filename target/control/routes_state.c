@@ -92,7 +92,7 @@ static bool check_deletions(struct apply *a)
 		if (!model_find_volume(&a->wanted, name) && n++ < NAMED)
 			snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", name);
 	}
-	if (!n || a->op->delete_volumes)
+	if (!n || a->op->delete_volumes || a->op->dry_run) /* which only shows them */
 		return true;
 	api_fail(
 		a->e, 400, "invalid",

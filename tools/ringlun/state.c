@@ -85,6 +85,9 @@ static enum command_status preview(struct call *c, json_t *document, json_t **st
 		puts("nothing to change");
 	else if (dry_run)
 		print_sum(*steps, "not done (--dry-run)");
+	if (dry_run && diff_deletes_volumes(*steps) && !call_has(c, "delete-volumes"))
+		puts("volumes that the document leaves out go with their data only by "
+		     "--delete-volumes");
 	return STATUS_OK;
 }
 
@@ -93,7 +96,8 @@ static enum command_status apply(struct call *c, json_t *document, const json_t 
 	enum command_status status;
 	json_t *answer, *steps;
 
-	if (diff_deletes_volumes(shown) &&
+	/* without the option the server refuses, and says why */
+	if (diff_deletes_volumes(shown) && call_has(c, "delete-volumes") &&
 	    !call_confirm(c, "volumes (- volume) go with all of their data, for good"))
 		return call_fail(STATUS_FAILED, "nothing has changed");
 	status = request_change(c, "PUT", url_of(c, false), json_incref(document), &answer);
