@@ -56,6 +56,20 @@ static int lvm(const char *const argv[], char **out, char *why, size_t why_cap)
 	return 0;
 }
 
+int pool_lv_check_group(const char *volume_group, char *why, size_t why_cap)
+{
+	const char *const argv[] = { "vgs",	"--noheadings", "--options",
+				     "vg_name", volume_group,	NULL };
+	char says[COMMAND_ERROR_BYTES];
+	int rc = lvm(argv, NULL, says, sizeof(says));
+
+	return rc ? why_say(why, why_cap, -EINVAL,
+			    "there is no volume group %s to be used (%s); make it with vgcreate, "
+			    "or give the name of another",
+			    volume_group, says)
+		  : 0;
+}
+
 static void pool_tag(const struct vpool *p, char out[static TAG_BYTES])
 {
 	char id[UUID_TEXT_BYTES];

@@ -70,7 +70,8 @@ int pool_data_remove(struct vpool *p, const struct pool_layer *l, int *fd, char 
 /* Gives the space back, in steps. Closes @fd. */
 void pool_data_free(struct vpool *p, int fd, const struct vpool_progress *progress);
 
-/* Logical volumes, by lvm2's commands. */
+/* Logical volumes, by lvm2's commands. -EINVAL: there is no such group. */
+int pool_lv_check_group(const char *volume_group, char *why, size_t why_cap) MUST_CHECK;
 int pool_lv_make(struct vpool *p, struct pool_layer *l, uint32_t block_bytes,
 		 const struct vpool_progress *progress, char *why, size_t why_cap) MUST_CHECK;
 int pool_lv_grow(struct vpool *p, const struct pool_layer *l, uint64_t *size_bytes, char *why,

@@ -44,6 +44,7 @@ static const char script[] =
 	"  rm $f $f.tags;;\n"
 	"lvchange) f=$FAKE_LVM/$last.tags; grep -vx \"$(get --deltag \"$@\")\" $f >$f.n; mv $f.n "
 	"$f;;\n"
+	"vgs) [ -d $FAKE_LVM/$last ] || { echo '  Volume group not found' >&2; exit 5; };;\n"
 	"lvs) name=$(get --select \"$@\"); name=${name#lv_name=}\n"
 	"  for t in $FAKE_LVM/$last/*.tags; do [ -e $t ] || continue; f=${t%.tags}\n"
 	"    if [ \"$(get --options \"$@\")\" = lv_size ]; then\n"
@@ -77,8 +78,8 @@ static void PRINTF(1, 2) run(const char *format, ...)
 
 static int setup(void **state)
 {
-	static const char *const names[] = { "lvs", "lvcreate", "lvextend", "lvremove",
-					     "lvchange" };
+	static const char *const names[] = { "lvs",	 "lvcreate", "lvextend",
+					     "lvremove", "lvchange", "vgs" };
 	char path[4096], name[32];
 
 	(void)state;
@@ -317,6 +318,17 @@ static void *release_later(void *arg)
 	return NULL;
 }
 
+static void a_pool_needs_its_group(void **state)
+{
+	char other[96];
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s/other", root);
+	assert_int_equal(vpool_make(other, "vg1", why, sizeof(why)), -EINVAL);
+	assert_non_null(strstr(why, "vg1"));
+	assert_int_equal(access(other, F_OK), -1);
+}
+
 /* The commands wait for a disk that this server serves: it has to serve. */
 static void opening_does_not_wait_for_commands_that_hang(void **state)
 {
@@ -388,6 +400,7 @@ int main(void)
 		test(what_a_crash_has_left_goes_and_data_stays),
 		test(a_resize_that_was_cut_off_is_completed),
 		test(a_deletion_that_fails_is_tried_again),
+		test(a_pool_needs_its_group),
 		test(opening_does_not_wait_for_commands_that_hang),
 		test(closing_does_not_wait_either),
 		test(a_command_is_no_shell),
