@@ -40,6 +40,7 @@ struct log_counts {
 };
 void log_get_counts(struct log_counts *out);
 
+/* @site NULL: without a limit. */
 void log_line(struct log_site *site, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
 
 #define LOG_AT(level, ...)                                                                         \
@@ -52,3 +53,9 @@ void log_line(struct log_site *site, enum log_level level, const char *fmt, ...)
 #define log_warn(...)  LOG_AT(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  LOG_AT(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) LOG_AT(LOG_DEBUG, __VA_ARGS__)
+/* For what must not be left out, and whoever causes it is bounded otherwise: who changed what. */
+#define log_record(...)                                                                            \
+	do {                                                                                       \
+		if (LOG_INFO <= log_level())                                                       \
+			log_line(NULL, LOG_INFO, __VA_ARGS__);                                     \
+	} while (0)

@@ -294,6 +294,8 @@ static void tell_log(const struct request *r, const char *url)
 
 	if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0)
 		log_debug("api: %s %.200s: %u (%s)", r->method, url, p->status, r->conn->peer);
+	else if (p->status < 300)
+		log_record("api: %s %.200s: %u (%s)", r->method, url, p->status, r->conn->peer);
 	else
 		log_info("api: %s %.200s: %u (%s)", r->method, url, p->status, r->conn->peer);
 }

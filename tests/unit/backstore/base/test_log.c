@@ -216,9 +216,28 @@ static void lines_of_threads_do_not_mix(void **state)
 	free(out);
 }
 
+static void record_much(int fd)
+{
+	(void)fd;
+	for (int i = 0; i < 300; i++)
+		log_record("record %d", i);
+}
+
+static void records_are_never_left_out(void **state)
+{
+	char *out;
+
+	(void)state;
+	out = output_of(record_much);
+	assert_int_equal(lines(out), 300);
+	assert_non_null(strstr(out, "record 299\n"));
+	free(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(records_are_never_left_out),
 		cmocka_unit_test(a_line_has_time_level_and_text),
 		cmocka_unit_test(the_journal_gets_a_priority_and_no_time),
 		cmocka_unit_test(the_level_decides),
