@@ -63,8 +63,13 @@ static char *say_user(const json_t *user)
 	return mem_copy(field_text(user, "user", "?"));
 }
 
+/* What keeps initiators away comes first: one that is sent elsewhere is not served here. */
 static char *say_access(const json_t *target)
 {
+	const json_t *redirect = json_object_get(target, "redirect");
+
+	if (json_is_object(redirect))
+		return mem_print("sent to %s", field_text(redirect, "address", "?"));
 	if (!field_is_given(target, "allow"))
 		return mem_copy("the server's own rules");
 	return join(json_object_get(target, "allow"), say_rule, "nobody");
