@@ -145,6 +145,14 @@ static bool is_lasting(struct control *c, const struct served *s)
 	       (s->state != SERVED_ERROR || served_owns_name(c, s));
 }
 
+static int by_name(const void *left, const void *right)
+{
+	const struct model_volume *a = left, *b = right;
+
+	return strcmp(a->name, b->name);
+}
+
+/* In an order that a restart keeps: documents are compared by their text, too. */
 int view_add_volumes(struct control *c, struct model *m)
 {
 	unsigned n = 0;
@@ -165,5 +173,7 @@ int view_add_volumes(struct control *c, struct model *m)
 		rc = fill(&m->volumes[m->nvolumes++], s);
 	}
 	pthread_mutex_unlock(&c->lock);
+	if (!rc)
+		qsort(m->volumes, m->nvolumes, sizeof(*m->volumes), by_name);
 	return rc;
 }
