@@ -1,4 +1,4 @@
-# The Debian package: cpack --preset release, or cpack -G DEB in a build folder.
+# The Debian package: cpack -G DEB in a build folder.
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/ringlund.service DESTINATION lib/systemd/system)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/ringlun.sysusers DESTINATION lib/sysusers.d
 	RENAME ringlun.conf)
