@@ -261,6 +261,8 @@ int vpool_make_on(struct pool_fs *fs, const char *dir, const char *volume_group,
 	rc = fs->lock(fs, fd, dir, false, 1000, why, why_cap);
 	if (!rc)
 		rc = check_empty(fs, dir, layers, why, why_cap);
+	if (!rc && volume_group)
+		rc = pool_lv_check_group(volume_group, why, why_cap);
 	if (!rc)
 		rc = fill(fs, dir, layers, volume_group, why, why_cap);
 	fs->close(fs, fd);

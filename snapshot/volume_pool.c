@@ -142,14 +142,9 @@ int vpool_open(struct vpool **out, const char *dir, char *why, size_t why_cap)
 
 int vpool_make(const char *dir, const char *volume_group, char *why, size_t why_cap)
 {
-	bool made;
-	char *real;
-	int rc = volume_group ? pool_lv_check_group(volume_group, why, why_cap) : 0;
-
-	if (rc)
-		return rc;
-	made = !mkdir(dir, 0700);
-	real = realpath(dir, NULL);
+	bool made = !mkdir(dir, 0700);
+	char *real = realpath(dir, NULL);
+	int rc;
 
 	if (!real)
 		return why_say(why, why_cap, -errno,
