@@ -1,8 +1,9 @@
 /* Each operation of a server's life fails once: disk, socket, accept, allocation.
  *
  * The life: connect, log in, random commands of two sessions, discovery, pings, a reset of the
- * unit, silence, logout, drain; then the power goes. Whatever fails: nothing crashes or leaks, nothing is
- * GOOD that is not so, what was flushed is on the disk, and the server can be talked to again. */
+ * unit, silence, logout, drain; then the power goes. Whatever fails: nothing crashes or leaks,
+ * nothing is GOOD that is not so, what was flushed is on the disk, and the server can be talked to
+ * again. */
 #include "tests/component/alloc_fault.h"
 #include "tests/fakes/workload.h"
 
