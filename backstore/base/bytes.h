@@ -104,3 +104,15 @@ static inline be64 be64_of(uint64_t v)
 	put_be64(r.b, v);
 	return r;
 }
+
+/* The value of a hexadecimal digit in either case, -1: it is none. */
+static inline int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}

@@ -2,6 +2,8 @@
  * section 4.1.2: most significant byte first), so both directions are one pass. */
 #include "backstore/base/uuid.h"
 
+#include "backstore/base/bytes.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -25,17 +27,6 @@ int uuid_generate(uint8_t out[static UUID_BYTES])
 	u[8] = (uint8_t)((u[8] & 0x3f) | 0x80); /* variant 10, section 4.1.1 */
 	memcpy(out, u, sizeof(u));
 	return 0;
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
 }
 
 /* Whether the text has a hyphen before this byte. */

@@ -4,6 +4,7 @@
  * all values: what it reads came over the wire for all to see. */
 #include "target/iscsi/chap.h"
 
+#include "backstore/base/bytes.h"
 #include "target/iscsi/keys.h"
 
 #include <errno.h>
@@ -101,17 +102,6 @@ int chap_response(enum chap_algorithm algorithm, uint8_t id, struct chap_bytes s
 }
 
 /* --- binary values ------------------------------------------------------------------ */
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 static int decode_hex(const char *digits, uint8_t *out, size_t cap, size_t *len)
 {
